@@ -1,0 +1,43 @@
+"""Secrets from the environment, else made once and kept in ``$SHOP_HOME/secrets.json`` (0600)."""
+
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Final
+
+from shop.settings import Env
+
+NAMES: Final = ("SECRET_KEY", "PUBLIC_ID_KEY", "FAKE_WEBHOOK_SECRET")
+
+
+def load_secrets(env: Env, home: Path) -> dict[str, str]:
+    """Every secret of `NAMES`; faults of the file are reported through ``env``."""
+    given = {name: env.text(name) for name in NAMES if env.text(name)}
+    if len(given) == len(NAMES):
+        return given
+    try:
+        return {**_kept(home / "secrets.json"), **given}
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not the JSON object it should be"
+        env.problems.append(f"SHOP_HOME: secrets.json in {home} can't be used: {reason}")
+        return dict.fromkeys(NAMES, "")
+
+
+def _kept(path: Path) -> dict[str, str]:
+    """What the file holds; made whole if it is not there, and whoever comes second keeps the first one's."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+        draft.touch(mode=0o600)
+        draft.write_text(json.dumps({name: secrets.token_urlsafe(48) for name in NAMES}, indent=1))
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    held = json.loads(path.read_text())
+    if not isinstance(held, dict) or not all(isinstance(held.get(name), str) and held[name] for name in NAMES):
+        raise ValueError
+    return {name: held[name] for name in NAMES}

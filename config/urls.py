@@ -1,0 +1,22 @@
+"""Every address of this process."""
+
+from django.conf import settings
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, path
+
+from shop.gateway.mount import mount
+from shop.gateway.pages import landing
+from shop.observability.health import livez, readyz
+
+handler400 = "shop.http.problems.bad_request"
+handler403 = "shop.http.problems.forbidden"
+handler404 = "shop.http.problems.not_found"
+handler500 = "shop.http.problems.server_error"
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", landing),
+    path("livez", livez),
+    path("readyz", readyz),
+    path("admin/", admin.site.urls),
+    *(mount(name) for name in settings.CONTEXTS),
+]

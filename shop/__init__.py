@@ -1,0 +1,1 @@
+"""The shared kernel: knows no context by name and imports no `config`."""

@@ -1,0 +1,7 @@
+"""Events: publish → outbox → relay → inbox-guarded handler, and the jobs that run beside them. Contexts come in here."""
+
+from shop.events.handlers import on
+from shop.events.jobs import every
+from shop.events.publishing import publish
+
+__all__ = ["every", "on", "publish"]

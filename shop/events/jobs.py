@@ -1,0 +1,68 @@
+"""Chores that come round: sweepers and reconcilers, declared with `@every` in the contexts' `tasks`."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from shop.events.duty import on_duty
+from shop.observability.trace import traced
+from shop.services import acting_as
+from shop.sharding import home_of
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class Job:
+    """A function that runs every ``seconds`` in one process at a time. Each run starts from what is stored."""
+
+    name: str
+    context: str
+    seconds: float
+    run: Callable[[], object]
+    next_at: float = field(default_factory=time.monotonic)
+
+
+_jobs: dict[str, Job] = {}
+
+
+def every(*, seconds: float) -> Callable[[Callable[[], object]], Callable[[], object]]:
+    """Run a function of a context's `tasks` module every ``seconds``."""
+
+    def register(function: Callable[[], object]) -> Callable[[], object]:
+        chore(function.__module__.split(".")[1], function.__name__, seconds, function)
+        return function
+
+    return register
+
+
+def chore(context: str, name: str, seconds: float, run: Callable[[], object]) -> None:
+    """Declare a job of ``context`` that is no function of its `tasks`: the kernel's own."""
+    full = f"{context}.{name}"
+    _jobs[full] = Job(name=full, context=context, seconds=seconds, run=run)
+
+
+def run_due_jobs(context: str) -> None:
+    """Run the jobs of ``context`` whose time has come, if no other process does."""
+    for job in [job for job in _jobs.values() if job.context == context and job.next_at <= time.monotonic()]:
+        job.next_at = time.monotonic() + job.seconds
+        if on_duty(home_of(context), f"job:{job.name}"):
+            run_job(job)
+
+
+def run_job(job: Job) -> bool:
+    """Run one job now; its failure is logged and told."""
+    with traced(), acting_as(job.context):
+        try:
+            job.run()
+        except Exception:
+            log.exception("job_failed", job=job.name)
+            return False
+    return True
+
+
+def jobs_of(context: str) -> list[Job]:
+    """The jobs of ``context`` in this process."""
+    return [job for job in _jobs.values() if job.context == context]

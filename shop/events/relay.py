@@ -1,0 +1,105 @@
+"""From the outbox to the handlers, and again where they failed. Claims rows by a fenced lease, works outside transactions.
+
+Claims go by ``available_at``, never by an ID watermark: a lower ID may commit later. Only rows in buckets that the
+database owns are seen.
+"""
+
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import structlog
+from django.db.models import Q, QuerySet
+
+from shop.events.envelope import Envelope
+from shop.events.handlers import handler_named, handlers_of
+from shop.events.inbox import HELD_BACK_SECONDS, attempt, held_back, receive
+from shop.events.models import InboxEntry, OutboxEvent
+from shop.sharding import context_of_alias, key_of_bucket, shard_atomic, shard_map
+from shop.sharding.scatter import owned
+
+log = structlog.get_logger(__name__)
+
+BATCH: Final = 100
+LEASE_SECONDS: Final = 30.0
+POSTPONED_SECONDS: Final = 1.0
+
+
+def relay(alias: str) -> int:
+    """Hand over what is due in one database's outbox; returns how many events it saw."""
+    due = Q(state=OutboxEvent.State.PENDING, available_at__lte=datetime.now(UTC))
+    rows = _claim(alias, OutboxEvent.objects.using(alias).filter(due).order_by("available_at", "id"))
+    postponed: set[str] = set()
+    for row in rows:
+        mine = OutboxEvent.objects.using(alias).filter(pk=row.pk, lease_token=row.lease_token)
+        if row.key not in postponed and _hand_over(Envelope.of(row)):
+            changes = {"state": OutboxEvent.State.HANDED_OVER}
+        else:
+            postponed.add(row.key)
+            changes = {"available_at": datetime.now(UTC) + timedelta(seconds=POSTPONED_SECONDS)}
+        _write(alias, lambda mine=mine, changes=changes: mine.update(lease_token=None, lease_until=None, **changes))
+    return len(rows)
+
+
+def _hand_over(envelope: Envelope) -> bool:
+    """Whether every handler's inbox has the event now. The broker and HTTP hand-overs take their place here."""
+    try:
+        for handler in handlers_of(envelope.topic):
+            receive(envelope, handler)
+    except Exception:
+        log.exception("hand_over_failed", topic=envelope.topic, event_id=str(envelope.event_id))
+        return False
+    return True
+
+
+def retry(alias: str) -> int:
+    """Run handlers again whose time has come in one database's inbox; returns how many entries it saw."""
+    due = Q(state=InboxEntry.State.RETRY, next_at__lte=datetime.now(UTC))
+    rows = _claim(alias, InboxEntry.objects.using(alias).filter(due).order_by("key", "event_seq", "next_at"))
+    for row in rows:
+        handler = handler_named(row.handler)
+        if handler is None:
+            continue  # a handler that is gone while rows for it exist: they stay, and say so in `events status`
+        if not handler.latest_wins and held_back(alias, row):
+            later = datetime.now(UTC) + timedelta(seconds=HELD_BACK_SECONDS)
+            mine = InboxEntry.objects.using(alias).filter(pk=row.pk, lease_token=row.lease_token)
+            _write(alias, lambda mine=mine, later=later: mine.update(next_at=later, lease_token=None))
+        else:
+            attempt(row, Envelope.from_json(row.envelope), handler, new=False)
+    return len(rows)
+
+
+def drain(aliases: list[str], *, rounds: int = 1_000) -> bool:
+    """Relay and retry until nothing is due; for commands and tests. False if something still is after ``rounds``."""
+    return any(not sum([relay(alias) + retry(alias) for alias in aliases]) for _ in range(rounds))
+
+
+def _claim[R: (OutboxEvent, InboxEntry)](alias: str, due: QuerySet[R]) -> list[R]:
+    now = datetime.now(UTC)
+    free = due.filter(Q(lease_until=None) | Q(lease_until__lt=now)).filter(
+        owned(shard_map(context_of_alias(alias)), alias)
+    )
+    if not free.exists():
+        return []
+    token = uuid.uuid4()
+
+    def lease() -> list[R]:
+        rows = list(free.select_for_update(skip_locked=True)[:BATCH])
+        until = now + timedelta(seconds=LEASE_SECONDS)
+        due.model.objects.using(alias).filter(pk__in=[row.pk for row in rows]).update(
+            lease_token=token, lease_until=until
+        )
+        for row in rows:
+            row.lease_token, row.lease_until = token, until
+        return rows
+
+    return _write(alias, lease)
+
+
+def _write[T](alias: str, work: Callable[[], T]) -> T:
+    """Run ``work`` in one transaction on ``alias``, entered by a bucket it owns so that the fence applies."""
+    context = context_of_alias(alias)
+    lo, _ = shard_map(context).slices_of(alias)[0]
+    with shard_atomic(context, key_of_bucket(lo)):
+        return work()

@@ -1,0 +1,69 @@
+"""The key ring that signs access tokens: ES256 keys in a private JWKS file; the first signs, all verify."""
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from django.conf import settings
+from jwt.algorithms import ECAlgorithm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRing:
+    """Keys by ``kid``; ``signing`` is the one new tokens are signed with."""
+
+    signing: str
+    private: Mapping[str, Any]
+    public: Mapping[str, Any]
+
+    def jwks(self) -> dict[str, Any]:
+        """The public half, as served at ``/.well-known/jwks.json``."""
+        return {"keys": [_public_jwk(kid, key) for kid, key in self.public.items()]}
+
+
+def key_ring() -> KeyRing:
+    """The ring of this process; the file is made at first use and read again when it changes."""
+    path = Path(settings.SIGNING_KEYS)
+    if not path.exists():
+        _write(path, [_new_jwk()])
+    return _read(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=2)
+def _read(path: Path, _changed: int) -> KeyRing:
+    entries = json.loads(path.read_text())["keys"]
+    private = {entry["kid"]: ECAlgorithm.from_jwk(entry) for entry in entries}
+    return KeyRing(
+        signing=entries[0]["kid"],
+        private=private,
+        public={kid: key.public_key() for kid, key in private.items()},
+    )
+
+
+def _new_jwk() -> dict[str, Any]:
+    jwk = ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP256R1()), as_dict=True)
+    return {**jwk, "kid": secrets.token_urlsafe(8), "use": "sig", "alg": "ES256"}
+
+
+def _public_jwk(kid: str, key: Any) -> dict[str, Any]:
+    return {**ECAlgorithm.to_jwk(key, as_dict=True), "kid": kid, "use": "sig", "alg": "ES256"}
+
+
+def _write(path: Path, entries: list[dict[str, Any]]) -> None:
+    """Write the file whole or not at all; whoever comes second keeps the first one's."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    draft.touch(mode=0o600)
+    draft.write_text(json.dumps({"keys": entries}))
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()

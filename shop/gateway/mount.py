@@ -1,0 +1,13 @@
+"""Hanging a context's routes into the URL configuration; `config.urls` calls it."""
+
+from django.urls import URLPattern, URLResolver, include, path
+from django.utils.module_loading import import_string
+
+from shop.gateway.routes import register
+
+
+def mount(context: str) -> URLResolver | URLPattern:
+    """The context's ``urlpatterns`` under ``/api/v1/<context>/``, and its ``ROUTES`` in the route table."""
+    prefix = f"api/v1/{context}/"
+    register(context, prefix, import_string(f"contexts.{context}.urls.ROUTES"))
+    return path(prefix, include(f"contexts.{context}.urls"))

@@ -1,0 +1,24 @@
+"""The page at `/`: what runs here, for people."""
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from shop.contract import ContextError
+from shop.sharding import aliases_of, hosted_contexts, shard_map
+
+
+def landing(request: HttpRequest) -> HttpResponse:
+    """Contexts, their shards, and where to go from here."""
+    contexts = [{"name": name, "shards": _shards(name)} for name in hosted_contexts()]
+    return render(request, "shop/landing.html", {"contexts": contexts, "engine": settings.SHOP_ENGINES})
+
+
+def _shards(context: str) -> list[dict[str, Any]]:
+    try:
+        owners = shard_map(context)
+    except (LookupError, ContextError):
+        return [{"alias": alias, "slices": []} for alias in aliases_of(context)]
+    return [{"alias": alias, "slices": owners.slices_of(alias)} for alias in aliases_of(context)]

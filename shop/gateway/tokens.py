@@ -1,0 +1,139 @@
+"""Access tokens: simplejwt's token class on our own key ring, verified without a database and remembered by digest."""
+
+import hashlib
+import time
+from collections import OrderedDict
+from datetime import timedelta
+from threading import Lock
+from typing import Any, Final, cast
+
+import jwt
+from django.conf import settings
+from rest_framework_simplejwt.backends import TokenBackend
+from rest_framework_simplejwt.exceptions import TokenBackendError, TokenBackendExpiredToken, TokenError
+from rest_framework_simplejwt.exceptions import ExpiredTokenError as SimpleExpiredTokenError
+from rest_framework_simplejwt.tokens import Token
+
+from shop.contract import Principal, UnauthenticatedError
+from shop.contract.values import Role
+from shop.gateway.keys import key_ring
+from shop.sharding.public_ids import InvalidPublicId, number_of, public_id
+
+ALGORITHM: Final = "ES256"
+LIFETIME: Final = timedelta(minutes=5)
+PREFIXES: Final[dict[str, str]] = {"customer": "cus", "staff": "stf"}
+REMEMBERED: Final = 10_000
+MAX_LENGTH: Final = 4_096
+CLAIMS: Final = ("exp", "iat", "jti", "iss", "aud", "sub", "role", "sid", "token_type")
+
+
+class TokenInvalidError(UnauthenticatedError):
+    """Not one of our tokens, damaged, or not meant for this."""
+
+    code = "token_invalid"
+
+
+class TokenExpiredError(UnauthenticatedError):
+    """The access token's five minutes are over."""
+
+    code = "token_expired"
+
+
+class KeyRingBackend(TokenBackend):
+    """simplejwt's backend with ``kid``, several keys, and every claim required."""
+
+    def __init__(self) -> None:
+        super().__init__(ALGORITHM, issuer=settings.TOKEN_ISSUER, audience=settings.TOKEN_AUDIENCE)
+
+    def encode(self, payload: dict[str, Any]) -> str:
+        """Sign ``payload`` with the ring's signing key."""
+        ring = key_ring()
+        claims = {**payload, "iss": self.issuer, "aud": self.audience}
+        return jwt.encode(claims, ring.private[ring.signing], algorithm=ALGORITHM, headers={"kid": ring.signing})
+
+    def decode(self, token: Any, verify: bool = True) -> dict[str, Any]:
+        """Claims of ``token``.
+
+        Raises:
+            TokenBackendError: It is not one of ours.
+        """
+        try:
+            key = key_ring().public[jwt.get_unverified_header(token)["kid"]]
+            return jwt.decode(
+                token,
+                key,
+                algorithms=[ALGORITHM],
+                audience=self.audience,
+                issuer=self.issuer,
+                options={"require": list(CLAIMS), "verify_signature": verify},
+            )
+        except jwt.ExpiredSignatureError as error:
+            raise TokenBackendExpiredToken("expired") from error
+        except (jwt.PyJWTError, KeyError, TypeError, ValueError, RecursionError) as error:
+            raise TokenBackendError("invalid") from error
+
+
+class AccessToken(Token):
+    """What a request carries: who, in which role, from which sign-in."""
+
+    token_type = "access"  # noqa: S105  simplejwt's name for the kind
+    lifetime = LIFETIME
+
+    def get_token_backend(self) -> TokenBackend:
+        """The key ring's backend."""
+        return KeyRingBackend()
+
+
+def mint(principal: Principal) -> str:
+    """An access token for ``principal``."""
+    token = AccessToken()
+    token["sub"] = public_id(PREFIXES[principal.role], principal.key)
+    token["role"] = principal.role
+    token["sid"] = principal.session_id
+    if principal.role == "staff":
+        token["roles"] = list(principal.roles)
+    return str(token)
+
+
+_verified: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
+_guard = Lock()
+
+
+def verify(raw: str) -> Principal:
+    """Whom a token stands for. Database: none.
+
+    Raises:
+        TokenExpiredError: It was good once.
+        TokenInvalidError: It never was.
+    """
+    if len(raw) > MAX_LENGTH or not raw.isascii():
+        raise TokenInvalidError(detail="not an access token")
+    digest = hashlib.sha256(raw.encode()).digest()
+    known = _verified.get(digest)
+    if known is not None and known[0] > time.time():
+        return known[1]
+    try:
+        claims = AccessToken(cast(Any, raw)).payload
+    except SimpleExpiredTokenError:
+        raise TokenExpiredError(detail="the access token has expired") from None
+    except TokenError:
+        raise TokenInvalidError(detail="not an access token of this shop") from None
+    principal = _principal(claims)
+    with _guard:
+        _verified[digest] = float(claims["exp"]), principal
+        while len(_verified) > REMEMBERED:
+            _verified.popitem(last=False)
+    return principal
+
+
+def _principal(claims: dict[str, Any]) -> Principal:
+    role, roles = claims["role"], claims.get("roles", [])
+    if role not in PREFIXES or not isinstance(roles, list) or not isinstance(claims["sub"], str):
+        raise TokenInvalidError(detail="not an access token of this shop")
+    try:
+        number = number_of(PREFIXES[role], claims["sub"])
+    except InvalidPublicId:
+        raise TokenInvalidError(detail="not an access token of this shop") from None
+    return Principal(
+        id=str(number), role=cast(Role, role), roles=tuple(str(r) for r in roles), session_id=str(claims["sid"])
+    )

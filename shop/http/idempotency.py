@@ -1,0 +1,189 @@
+"""Idempotency-Key: claim → effect under the claimed ID → answer kept. The gateway's pipeline claims and keeps.
+
+The claim commits before the effect begins and names the ID the effect's row will have. So whoever takes a lapsed claim
+over finds its own effect, and no moment of a crash makes two.
+"""
+
+import hashlib
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from django.db import IntegrityError
+from django.http import HttpRequest, HttpResponse
+
+from shop.contract import ConflictError, InvalidError, Principal
+from shop.http.models import IdempotencyClaim
+from shop.sharding import alias_of, bucket_of, current_scope, hash_bucket, key_of_bucket, new_id, shard_atomic
+from shop.sharding.scope import savepoint
+
+LEASE_SECONDS: Final = 30
+KEPT_HOURS: Final = 24
+KEPT_STATUS: Final = frozenset({402, 404, 409})
+KEPT_HEADERS: Final = ("Content-Type", "ETag", "Location")
+
+
+class InProgressError(ConflictError):
+    """The first request with this key is still being worked on."""
+
+    code = "idempotency_in_progress"
+
+
+class KeyReusedError(InvalidError):
+    """The key came before with another request."""
+
+    code = "idempotency_key_reused"
+
+
+@dataclass(slots=True, kw_only=True)
+class Claim:
+    """A key this request works on.
+
+    Attributes:
+        resource_id: The ID that the thing to be made must have.
+        answer: Set once the answer is kept.
+    """
+
+    context: str
+    shard_key: int
+    row_id: int
+    token: uuid.UUID
+    resource_id: int
+    answer: HttpResponse | None = field(default=None)
+
+    def keep(self, response: HttpResponse) -> None:
+        """Store the answer, in the open transaction if that is on the claim's shard."""
+        self._change(
+            state=IdempotencyClaim.State.DONE,
+            status=response.status_code,
+            body=response.content,
+            headers={name: response[name] for name in KEPT_HEADERS if name in response},
+        )
+
+    def keep_within(self, response: HttpResponse) -> None:
+        """Store the answer together with its effect, if the open transaction is on the claim's shard."""
+        scope = current_scope()
+        if scope is not None and scope.alias == alias_of(self.context, self.shard_key):
+            self.keep(response)
+            self.answer = response
+
+    def give_up(self) -> None:
+        """Let the next request with the key start over under the same ID: this one broke off in the middle."""
+        self._change(lease_until=datetime.now(UTC))
+
+    def withdraw(self) -> None:
+        """Forget the key: nothing has happened."""
+        with shard_atomic(self.context, self.shard_key) as scope:
+            IdempotencyClaim.objects.using(scope.alias).filter(pk=self.row_id, lease_token=self.token).delete()
+
+    def _change(self, **fields: object) -> None:
+        with shard_atomic(self.context, self.shard_key) as scope:
+            rows = IdempotencyClaim.objects.using(scope.alias)
+            rows.filter(pk=self.row_id, lease_token=self.token).update(**fields)
+
+
+def claim(context: str, principal: Principal, key: str, request: HttpRequest) -> Claim | HttpResponse:
+    """Claim ``key`` for this request, or give the answer that the first one got.
+
+    Raises:
+        InProgressError: The first one is still running.
+        KeyReusedError: The first one was another request.
+    """
+    shard_key = principal.key
+    if principal.role != "customer":
+        shard_key = key_of_bucket(hash_bucket("principal", principal.id))
+    who = {"principal": f"{principal.role}:{principal.id}", "key": key}
+    fingerprint = _fingerprint(request)
+    with shard_atomic(context, shard_key) as scope:
+        rows = IdempotencyClaim.objects.using(scope.alias)
+        row = rows.filter(**who).select_for_update().first()
+        if row is None:
+            row = _new_row(context, shard_key, fingerprint, who)
+            try:
+                with savepoint():
+                    row.save(using=scope.alias, force_insert=True)
+            except IntegrityError:
+                raise InProgressError(detail="the first request with this key is still running") from None
+        elif row.fingerprint != fingerprint:
+            raise KeyReusedError(detail="this Idempotency-Key was used for another request")
+        elif row.state == IdempotencyClaim.State.DONE:
+            return _replay(row)
+        elif row.lease_until > datetime.now(UTC):
+            raise InProgressError(detail="the first request with this key is still running")
+        else:
+            row.lease_token, row.lease_until = uuid.uuid4(), _lease_end()
+            row.save(using=scope.alias, update_fields=("lease_token", "lease_until"))
+    return Claim(
+        context=context, shard_key=shard_key, row_id=row.pk, token=row.lease_token, resource_id=row.resource_id
+    )
+
+
+def finish(held: Claim, response: HttpResponse) -> HttpResponse:
+    """Keep or drop the claim as the answer asks; returns what goes out."""
+    if held.answer is not None:
+        return held.answer
+    if response.status_code < 300 or response.status_code in KEPT_STATUS:
+        held.keep(response)
+    elif response.status_code >= 500:
+        held.give_up()
+    else:
+        held.withdraw()
+    return response
+
+
+def resource_id(request: HttpRequest, context: str, *, near: int | None = None) -> int:
+    """The ID for what this request makes: the claimed one, or a new one where no key was given."""
+    held: Claim | None = getattr(request, "claim", None)
+    return held.resource_id if held is not None else new_id(context, near=near)
+
+
+def answering[V](request: HttpRequest, render: Callable[[V], HttpResponse]) -> Callable[[V], None]:
+    """A callback for a use case: called with its result inside the effect's transaction, it keeps the answer there."""
+    held: Claim | None = getattr(request, "claim", None)
+
+    def keep(result: V) -> None:
+        if held is not None:
+            held.keep_within(render(result))
+
+    return keep
+
+
+def forget_old_claims(context: str, aliases: list[str]) -> int:
+    """Delete claims whose time is over; returns how many."""
+    before = datetime.now(UTC) - timedelta(hours=KEPT_HOURS)
+    gone = 0
+    for alias in aliases:
+        old = list(IdempotencyClaim.objects.using(alias).filter(created_at__lt=before).values_list("pk", flat=True)[:500])
+        if old:
+            with shard_atomic(context, old[0]) as scope:
+                gone += IdempotencyClaim.objects.using(scope.alias).filter(pk__in=old).delete()[0]
+    return gone
+
+
+def _new_row(context: str, shard_key: int, fingerprint: str, who: dict[str, str]) -> IdempotencyClaim:
+    return IdempotencyClaim(
+        id=new_id(context, near=shard_key),
+        fingerprint=fingerprint,
+        lease_token=uuid.uuid4(),
+        lease_until=_lease_end(),
+        resource_id=new_id(context, bucket=bucket_of(shard_key)),
+        created_at=datetime.now(UTC),
+        **who,
+    )
+
+
+def _replay(row: IdempotencyClaim) -> HttpResponse:
+    answer = HttpResponse(bytes(row.body), status=row.status, headers=row.headers)
+    answer["Idempotent-Replay"] = "true"
+    return answer
+
+
+def _lease_end() -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=LEASE_SECONDS)
+
+
+def _fingerprint(request: HttpRequest) -> str:
+    parts = (str(request.method), request.get_full_path())
+    return hashlib.sha256("\0".join(parts).encode() + b"\0" + request.body).hexdigest()

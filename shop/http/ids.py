@@ -1,0 +1,35 @@
+"""Public IDs in requests: in a path a bad one is simply not found, elsewhere it is the request's fault."""
+
+from shop.contract import Fault, InvalidError, NotFoundError
+from shop.sharding.public_ids import InvalidPublicId, number_of
+
+
+def from_path(prefix: str, text: str) -> int:
+    """ID of a path segment.
+
+    Raises:
+        NotFoundError: Damaged, or of another type.
+    """
+    try:
+        return number_of(prefix, text)
+    except InvalidPublicId:
+        raise NotFoundError(detail="there is no such thing") from None
+
+
+def from_request(prefix: str, text: str, field: str) -> int:
+    """ID in a query or a body.
+
+    Raises:
+        InvalidError: ``invalid_id`` at ``field``.
+    """
+    try:
+        return number_of(prefix, text)
+    except InvalidPublicId:
+        fault = Fault(field=field, code="invalid_id", detail=f"not an ID of the form {prefix}_…")
+        raise InvalidIdError(detail="an ID in the request is not valid", faults=(fault,)) from None
+
+
+class InvalidIdError(InvalidError):
+    """An ID in the request is damaged or of another type."""
+
+    code = "invalid_id"

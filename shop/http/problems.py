@@ -1,0 +1,144 @@
+"""Every answer that is not 2xx: RFC 9457 problems. The one place that knows which error is which HTTP status."""
+
+import json
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+import structlog
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.db.utils import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse
+
+from shop.contract import (
+    ConflictError,
+    ContextError,
+    DeclinedError,
+    Fault,
+    ForbiddenError,
+    InvalidError,
+    NotAuthorized,
+    NotFoundError,
+    RemoteFault,
+    UnauthenticatedError,
+    UnavailableError,
+)
+from shop.observability.trace import trace_id
+
+log = structlog.get_logger(__name__)
+
+MEDIA_TYPE: Final = "application/problem+json"
+RETRY_AFTER_SECONDS: Final = 1
+
+_STATUS: Final[tuple[tuple[type[Exception], int], ...]] = (
+    (RemoteFault, 500),
+    (NotAuthorized, 500),
+    (InvalidError, 422),
+    (UnauthenticatedError, 401),
+    (DeclinedError, 402),
+    (ForbiddenError, 403),
+    (NotFoundError, 404),
+    (ConflictError, 409),
+    (UnavailableError, 503),
+)
+
+
+class MalformedRequest(ContextError):  # noqa: N818  a request at fault, not this program
+    """The request can't be read at all: ``status`` 400, 405, 413 or 415."""
+
+    def __init__(self, status: int, code: str, detail: str) -> None:
+        super().__init__(detail=detail)
+        self.status = status
+        self.code = code  # type: ignore[misc]  # one class for the few codes of the edge
+
+
+def problem(
+    status: int, code: str, detail: str = "", faults: Iterable[Fault] = (), headers: Mapping[str, str] | None = None
+) -> HttpResponse:
+    """A problem as an HTTP answer."""
+    body: dict[str, Any] = {
+        "type": f"urn:shop:problem:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "trace_id": trace_id(),
+    }
+    if errors := [_fault(fault) for fault in faults]:
+        body["errors"] = errors
+    answer = HttpResponse(json.dumps(body).encode(), status=status, content_type=MEDIA_TYPE, headers=headers)
+    answer["Cache-Control"] = "no-store"
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        answer.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
+    if status == HTTPStatus.UNAUTHORIZED:
+        answer.setdefault("WWW-Authenticate", f'Bearer realm="shop", error="{code}"')
+    return answer
+
+
+def _fault(fault: Fault) -> dict[str, Any]:
+    shown = {"field": fault.field, "code": fault.code, "detail": fault.detail}
+    return shown if fault.available is None else {**shown, "available": fault.available}
+
+
+def problem_of(error: Exception) -> HttpResponse:
+    """The problem that an exception is to a client; what nobody expected is logged and told as 500 without detail."""
+    if isinstance(error, MalformedRequest):
+        return problem(error.status, error.code, error.detail)
+    if isinstance(error, RequestDataTooBig):
+        return problem(413, "body_too_large", "the body is larger than 1 MiB")
+    if isinstance(error, Http404):
+        return problem(404, "not_found", "there is nothing here")
+    if isinstance(error, SuspiciousOperation):
+        return problem(400, "bad_request", "the request was refused")
+    if isinstance(error, OperationalError | InterfaceError):
+        log.warning("database_unavailable", error=type(error).__name__)
+        return problem(503, "unavailable", "a database is busy or does not answer; try again")
+    if isinstance(error, ContextError):
+        status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+        if status != HTTPStatus.INTERNAL_SERVER_ERROR:
+            return problem(status, error.code, error.detail, error.faults)
+    log.error("unhandled_error", error=type(error).__name__, exc_info=error)
+    return problem(500, "internal_error", "the error is ours and has been logged")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler400."""
+    return problem_of(exception if isinstance(exception, RequestDataTooBig) else SuspiciousOperation())
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler404."""
+    return problem(404, "not_found", "there is nothing at this address")
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler403."""
+    return problem(403, "forbidden", "this is not allowed")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler500."""
+    return problem(500, "internal_error", "the error is ours and has been logged")
+
+
+def drf_problem(error: Exception, context: Any) -> HttpResponse:
+    """Django REST framework's EXCEPTION_HANDLER: its own exceptions in our words."""
+    from rest_framework.exceptions import APIException, ValidationError  # not needed where no context speaks DRF
+
+    if isinstance(error, ValidationError):
+        return problem(422, "invalid", "the request is not valid", faults_of_drf(error.detail))
+    if isinstance(error, APIException):
+        return problem(error.status_code, error.default_code, str(error.default_detail))
+    return problem_of(error)
+
+
+def faults_of_drf(detail: Any, path: str = "") -> list[Fault]:
+    """DRF's nested details as a flat list with dotted paths."""
+    if isinstance(detail, Mapping):
+        parts = [faults_of_drf(inner, path if key == "non_field_errors" else f"{path}.{key}".strip(".")) for key, inner in detail.items()]
+        return [fault for part in parts for fault in part]
+    if isinstance(detail, list) and detail and isinstance(detail[0], Mapping | list):
+        parts = [faults_of_drf(inner, f"{path}.{position}".strip(".")) for position, inner in enumerate(detail)]
+        return [fault for part in parts for fault in part]
+    items = detail if isinstance(detail, list) else [detail]
+    return [Fault(field=path, code=getattr(item, "code", "invalid"), detail=str(item)) for item in items]

@@ -1,0 +1,21 @@
+"""`manage.py migrate` without `--database` migrates every database, so that nobody has to name one."""
+
+from typing import Any
+
+from django.core.management import call_command
+from django.core.management.commands.migrate import Command as DjangoMigrate
+from django.db import DEFAULT_DB_ALIAS
+
+
+class Command(DjangoMigrate):
+    """Django's command, and `migrate_contexts` where no database is named."""
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Migrate one database, or all."""
+        if options["database"] != DEFAULT_DB_ALIAS:
+            return super().handle(*args, **options)
+        if options["app_label"]:
+            self.stderr.write("an app is migrated on one database: add --database <alias>")
+            raise SystemExit(2)
+        call_command("migrate_contexts", check=options["check_unapplied"], stdout=self.stdout)
+        return None

@@ -1,0 +1,31 @@
+"""Tables of the kernel, gathered for Django from the rooms that own them."""
+
+from shop.events.models import Duty, InboxEntry, OutboxEvent
+from shop.http.models import IdempotencyClaim
+from shop.services.models import Outcome
+from shop.sharding.models import (
+    DatabaseIdentity,
+    Shard,
+    ShardEpoch,
+    ShardMapEntry,
+    ShardSlice,
+    UniqueTarget,
+    UniqueValue,
+    WorkerLease,
+)
+
+__all__ = [
+    "DatabaseIdentity",
+    "Duty",
+    "IdempotencyClaim",
+    "InboxEntry",
+    "Outcome",
+    "OutboxEvent",
+    "Shard",
+    "ShardEpoch",
+    "ShardMapEntry",
+    "ShardSlice",
+    "UniqueTarget",
+    "UniqueValue",
+    "WorkerLease",
+]

@@ -1,0 +1,89 @@
+"""The one way of every call, whatever the transport:
+
+kill switch → no open transaction → deadline → caller allowed? → *breaker, with the HTTP transport* → transport
+→ (callee: outcome or transaction) → error class → metrics.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from shop.contract import (
+    ContextError,
+    DeadlineExceeded,
+    InvalidError,
+    NotAuthorized,
+    Operation,
+    RemoteFault,
+    Service,
+    ServiceUnavailable,
+    UnavailableError,
+)
+from shop.observability.metrics import SERVICE_CALLS
+from shop.services.calling import acting_as, acting_context, deadline, remaining_seconds
+from shop.services.transport import Call, Transport
+from shop.sharding.scope import open_transactions
+
+log = structlog.get_logger(__name__)
+
+
+class CallInsideTransaction(RuntimeError):
+    """A service was called while this thread has a transaction open. A bug: it could wait for itself, or half-happen."""
+
+
+def call(
+    interface: type[Service],
+    operation: Operation,
+    arguments: Mapping[str, Any],
+    transport_of: Callable[[type[Service]], Transport],
+) -> Any:
+    """Run one call through the pipeline.
+
+    Raises:
+        ContextError: What the contract declares, or one of the errors of the transport.
+        CallInsideTransaction: A transaction is open.
+    """
+    name = f"{interface.context}.{operation.name}"
+    started, outcome = time.perf_counter(), "fault"
+    try:
+        _check(name, operation, arguments)
+        caller = acting_context()
+        with deadline(operation.timeout_seconds), acting_as(interface.context):
+            sent = Call(interface=interface, operation=operation, arguments=arguments, caller=caller)
+            answer = transport_of(interface).send(sent)
+        outcome = "ok"
+        return answer
+    except ContextError as error:
+        outcome = error.code
+        if isinstance(error, (*operation.errors, UnavailableError, NotAuthorized)):
+            raise
+        raise _fault(name, error) from error
+    except (CallInsideTransaction, ImproperlyConfigured, TypeError) as bug:
+        outcome = type(bug).__name__
+        raise
+    finally:
+        SERVICE_CALLS.labels(name, outcome).observe(time.perf_counter() - started)
+
+
+def _check(name: str, operation: Operation, arguments: Mapping[str, Any]) -> None:
+    if name in settings.SERVICE_KILL_SWITCH:
+        raise ServiceUnavailable(detail=f"{name} is switched off")
+    if held := open_transactions():
+        raise CallInsideTransaction(f"{name} called inside a transaction on {', '.join(held)}")
+    left = remaining_seconds()
+    if left is not None and left <= 0:
+        raise DeadlineExceeded(detail=f"no time left to call {name}")
+    if acting_context() not in operation.callers:
+        raise NotAuthorized(detail=f"{acting_context() or 'nobody'} may not call {name}")
+    for argument, value in arguments.items():
+        if isinstance(value, Sequence) and not isinstance(value, str) and len(value) > operation.max_batch:
+            raise InvalidError(detail=f"{name}({argument}) takes at most {operation.max_batch} items")
+
+
+def _fault(name: str, cause: BaseException) -> RemoteFault:
+    log.error("service_fault", operation=name, error=type(cause).__name__, exc_info=cause)
+    return RemoteFault(detail=f"{name} failed")

@@ -1,0 +1,88 @@
+"""The callee's side: runs the method, and for an atomic command opens its transaction and keeps its outcome."""
+
+import hashlib
+from typing import Any
+
+import structlog
+from django.db import IntegrityError
+from django.db.utils import InterfaceError, OperationalError
+
+from shop.contract import CommandKeyReusedError, ContextError, Kind, RemoteFault, Service, UnavailableError
+from shop.services import codec
+from shop.services.models import Outcome
+from shop.services.transport import Call
+from shop.sharding import Scope, new_id, shard_atomic
+from shop.sharding.scope import savepoint
+
+log = structlog.get_logger(__name__)
+
+
+def run(provider: Service, call: Call) -> Any:
+    """Run one call on its implementation.
+
+    Raises:
+        ContextError: As declared; anything undeclared becomes `RemoteFault`, its cause logged here.
+    """
+    try:
+        if call.operation.kind is Kind.ATOMIC:
+            return _run_once(provider, call)
+        return getattr(provider, call.operation.name)(**call.arguments)
+    except (ContextError, OperationalError, InterfaceError) as error:
+        if isinstance(error, (OperationalError, InterfaceError)):
+            log.warning("database_unavailable", operation=call.operation.name, error=type(error).__name__)
+            raise UnavailableError(detail="a database is busy or does not answer") from error
+        raise
+    except Exception as error:
+        log.exception("service_fault", operation=f"{call.interface.context}.{call.operation.name}")
+        raise RemoteFault(detail=f"{call.interface.context}.{call.operation.name} failed") from error
+
+
+def _run_once(provider: Service, call: Call) -> Any:
+    """Effect and outcome in one transaction; the same key again gives the stored outcome."""
+    operation = call.operation
+    assert operation.shard_key is not None
+    assert operation.key is not None
+    shard_key = int(call.arguments[operation.shard_key])
+    identity = {
+        "caller": call.caller,
+        "method": f"{call.interface.context}.{operation.name}",
+        "key": str(call.arguments[operation.key]),
+    }
+    digest = hashlib.sha256(codec.dump_arguments(operation, dict(sorted(call.arguments.items())))).hexdigest()
+    for last_try in (False, True):
+        try:
+            with shard_atomic(call.interface.context, shard_key) as scope:
+                known = Outcome.objects.using(scope.alias).filter(**identity).first()
+                row = known or _effect(provider, call, scope, shard_key, identity, digest)
+            return _answer(row, call, digest)
+        except IntegrityError:
+            if last_try:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _effect(
+    provider: Service, call: Call, scope: Scope, shard_key: int, identity: dict[str, str], digest: str
+) -> Outcome:
+    result, error = b"", b""
+    try:
+        with savepoint():
+            answer = getattr(provider, call.operation.name)(**call.arguments)
+        result = codec.dump_answer(call.operation, answer)
+    except call.operation.errors as declared:
+        error = codec.dump_error(declared)
+    return Outcome.objects.using(scope.alias).create(
+        id=new_id(call.interface.context, near=shard_key),
+        arguments_hash=digest,
+        result=result.decode(),
+        error=error.decode(),
+        **identity,
+    )
+
+
+def _answer(row: Outcome, call: Call, digest: str) -> Any:
+    if row.arguments_hash != digest:
+        raise CommandKeyReusedError(detail=f"{row.method} came under this key with other arguments before")
+    if row.error:
+        raise codec.load_error(call.operation, row.error.encode())
+    return codec.load_answer(call.operation, row.result.encode())

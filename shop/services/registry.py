@@ -1,0 +1,117 @@
+"""Interface in, provider out. Which provider answers is decided per call."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+from django.conf import settings
+
+from shop.contract import Operation, Service, ServiceUnavailable
+from shop.contract.service import signature_types
+from shop.services.pipeline import call
+from shop.services.transport import Transport
+from shop.services.transport.local import Local
+from shop.services.transport.loopback import Loopback
+
+_providers: dict[type[Service], Service] = {}
+_proxies: dict[type[Service], Service] = {}
+_transports: dict[str, Callable[[Service], Transport]] = {"local": Local, "loopback": Loopback}
+
+
+def provide[S: Service](interface: type[S], provider: S) -> None:
+    """Bind ``interface`` to its implementation in this process.
+
+    Raises:
+        TypeError: Methods, parameters or types of ``provider`` differ from the contract.
+        RuntimeError: There is a provider already.
+    """
+    if interface in _providers:
+        raise RuntimeError(f"{interface.__qualname__} has a provider already")
+    refuse_drift(interface, provider)
+    _providers[interface] = provider
+
+
+def resolve[S: Service](interface: type[S]) -> S:
+    """A typed stand-in for ``interface``; every call on it runs the whole pipeline."""
+    proxy = _proxies.get(interface)
+    if proxy is None:
+        proxy = _proxies.setdefault(interface, _make_proxy(interface))
+    return cast(S, proxy)
+
+
+def provided(context: str) -> dict[type[Service], Service]:
+    """Interfaces of ``context`` that this process implements."""
+    return {interface: provider for interface, provider in _providers.items() if interface.context == context}
+
+
+@contextmanager
+def substitute[S: Service](interface: type[S], provider: S) -> Iterator[S]:
+    """Let ``provider`` answer for ``interface`` inside the block: fakes in tests.
+
+    Raises:
+        TypeError: It differs from the contract.
+    """
+    refuse_drift(interface, provider)
+    before = _providers.get(interface)
+    _providers[interface] = provider
+    try:
+        yield provider
+    finally:
+        if before is None:
+            del _providers[interface]
+        else:
+            _providers[interface] = before
+
+
+@contextmanager
+def transport(kind: str, make: Callable[[Service], Transport]) -> Iterator[None]:
+    """Replace the transport that the settings name ``kind`` inside the block: tests that send twice, or fail."""
+    before = _transports[kind]
+    _transports[kind] = make
+    try:
+        yield
+    finally:
+        _transports[kind] = before
+
+
+def _transport_of(interface: type[Service]) -> Transport:
+    """Where the provider of ``interface`` is, now."""
+    provider = _providers.get(interface)
+    if provider is not None:
+        return _transports[settings.SERVICE_TRANSPORT](provider)
+    # A context that lives elsewhere: its URL comes from the settings, and the HTTP transport takes its place here.
+    raise ServiceUnavailable(detail=f"{interface.context} is not hosted by this process")
+
+
+def _make_proxy(interface: type[Service]) -> Service:
+    methods = {name: _method(interface, operation) for name, operation in interface.operations.items()}
+    return cast(Service, type(f"{interface.__name__}Proxy", (interface,), methods)())
+
+
+def _method(interface: type[Service], operation: Operation) -> Callable[..., Any]:
+    def method(self: Service, **arguments: Any) -> Any:
+        return call(interface, operation, arguments, _transport_of)
+
+    method.__name__ = operation.name
+    method.__doc__ = inspect.getdoc(getattr(interface, operation.name))
+    return method
+
+
+def refuse_drift(interface: type[Service], provider: Service) -> None:
+    """Compare an implementation with its contract.
+
+    Raises:
+        TypeError: It lacks a method, or a parameter, a type or a default differs.
+    """
+    for name, operation in interface.operations.items():
+        method = getattr(type(provider), name, None)
+        if method is None or getattr(method, "__isabstractmethod__", False):
+            raise TypeError(f"{type(provider).__qualname__} lacks {interface.__qualname__}.{name}")
+        wanted = {**operation.parameters, "return": operation.returns}
+        given = signature_types(method)
+        if given != wanted:
+            odd = sorted(key for key in wanted.keys() | given.keys() if wanted.get(key) != given.get(key))
+            raise TypeError(f"{type(provider).__qualname__}.{name} differs from its contract in: {', '.join(odd)}")
+
+

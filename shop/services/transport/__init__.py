@@ -1,0 +1,36 @@
+"""How a call gets to its provider: `local`, `loopback`; HTTP joins them as a third module of this package."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from shop.contract import Operation, Service
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One call on its way.
+
+    Attributes:
+        interface: Which service.
+        operation: Which method.
+        arguments: Its arguments by name.
+        caller: The calling context.
+    """
+
+    interface: type[Service]
+    operation: Operation
+    arguments: Mapping[str, Any]
+    caller: str
+
+
+class Transport(Protocol):
+    """Carries a call and brings back its answer, or raises what the callee raised."""
+
+    def send(self, call: Call) -> Any:
+        """Carry ``call``.
+
+        Raises:
+            ContextError: As the callee declared, or a transport error.
+        """
+        ...

@@ -1,0 +1,63 @@
+"""System checks over the models: what an import graph can't see."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.apps import AppConfig, apps
+from django.core.checks import CheckMessage, Error
+from django.db.models import AutoField, Field, Model
+
+from shop.sharding.databases import owner_of
+from shop.sharding.models import KernelModel
+from shop.sharding.router import STAFF_LABELS
+from shop.sharding.sharded import HomeModel, ShardedModel, shard_key_fields
+
+
+def check_relations(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """No relation leaves its context; every table of a context says where it lives; keys are IDs that route."""
+    models = [m for config in (app_configs or apps.get_app_configs()) for m in config.get_models()]
+    return check_models(models)
+
+
+def check_models(models: Iterable[type[Model]]) -> list[CheckMessage]:
+    """The same for these models."""
+    return [fault for model in models for fault in (*_relations(model), *_placement(model), *_key(model))]
+
+
+def _group(model: type[Model]) -> str:
+    label = model._meta.app_label
+    return "staff" if label in STAFF_LABELS else label
+
+
+def _relations(model: type[Model]) -> list[CheckMessage]:
+    faults: list[CheckMessage] = []
+    for field in [*model._meta.get_fields(include_hidden=True)]:
+        other = field.related_model
+        if not isinstance(field, Field) or not isinstance(other, type) or not issubclass(other, Model):
+            continue
+        if _group(other) != _group(model):
+            hint = "store the ID and ask the other context's service"
+            faults.append(Error(f"{field} leaves its context for {other._meta.label}", hint, model, "shop.E001"))
+        elif issubclass(model, ShardedModel) != issubclass(other, ShardedModel):
+            hint = "a sharded and an unsharded table are in different databases"
+            faults.append(Error(f"{field} joins {other._meta.label}, which lives elsewhere", hint, model, "shop.E002"))
+    return faults
+
+
+def _placement(model: type[Model]) -> list[CheckMessage]:
+    if owner_of(model._meta.app_label) is None or issubclass(model, ShardedModel | HomeModel | KernelModel):
+        return []
+    hint = "derive it from ShardedModel or HomeModel"
+    return [Error("the table does not say where it lives", hint, model, "shop.E003")]
+
+
+def _key(model: type[Model]) -> list[CheckMessage]:
+    if not issubclass(model, ShardedModel):
+        return []
+    faults: list[CheckMessage] = []
+    if isinstance(model._meta.pk, AutoField):
+        faults.append(Error("an automatic key does not route", "keep the `id` of ShardedModel", model, "shop.E004"))
+    names = {field.attname for field in model._meta.concrete_fields}
+    if unknown := shard_key_fields(model) - names:
+        faults.append(Error(f"shard_keys names {sorted(unknown)}, which it has not", None, model, "shop.E005"))
+    return faults

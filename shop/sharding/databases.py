@@ -1,0 +1,31 @@
+"""Which databases this process has. An alias is `<context>_<n>`; `<context>_0` is the context's home."""
+
+from collections.abc import Sequence
+
+from django.conf import settings
+
+
+def hosted_contexts() -> tuple[str, ...]:
+    """Contexts that live in this process, in the order of the settings."""
+    return tuple(settings.CONTEXTS)
+
+
+def context_of_alias(alias: str) -> str:
+    """Context whose database ``alias`` is."""
+    return alias.rpartition("_")[0]
+
+
+def home_of(context: str) -> str:
+    """Alias that holds what the context does not shard, and its control tables."""
+    return f"{context}_0"
+
+
+def aliases_of(context: str) -> Sequence[str]:
+    """All aliases of a context, by position."""
+    return [alias for alias in settings.DATABASES if context_of_alias(alias) == context]
+
+
+def owner_of(app_label: str) -> str | None:
+    """Context that owns an app's tables; None for tables of the kernel and of staff."""
+    owner = app_label.removeprefix("shop_")
+    return owner if owner != app_label and owner in settings.CONTEXTS else None

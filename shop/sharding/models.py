@@ -1,0 +1,118 @@
+"""Control tables of sharding. Every database has the first group, only homes the second."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models.functions import Now
+
+from shop.sharding.ids import BUCKETS, WORKERS
+
+
+class KernelModel(models.Model):
+    """A table that many databases have: always `.using(alias)`, the router refuses to guess.
+
+    ``home_only`` tables exist in homes, the others in every database of every context.
+    """
+
+    home_only: ClassVar[bool] = False
+
+    class Meta:
+        abstract = True
+
+
+class DatabaseIdentity(KernelModel):
+    """Which database this is: written at its first migration, compared at every start."""
+
+    uuid = models.UUIDField(primary_key=True)
+    context = models.CharField(max_length=50)
+    alias = models.CharField(max_length=60)
+    created_at = models.DateTimeField(db_default=Now())
+
+
+class ShardSlice(KernelModel):
+    """Buckets ``lo`` … ``hi`` as this very database sees them. The truth; the map can be rebuilt from it."""
+
+    lo = models.PositiveSmallIntegerField(primary_key=True)
+    hi = models.PositiveSmallIntegerField()
+    owned = models.BooleanField()
+    epoch = models.BigIntegerField(default=1)
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(condition=models.Q(lo__lte=models.F("hi"), hi__lt=BUCKETS), name="shop_slice_range"),
+        )
+
+
+class UniqueValue(KernelModel):
+    """A value that is unique over all shards of a context, in the bucket of its hash: e-mail, SKU."""
+
+    class State(models.TextChoices):
+        RESERVED = "reserved"
+        CONFIRMED = "confirmed"
+
+    id = models.BigIntegerField(primary_key=True)
+    kind = models.CharField(max_length=30)
+    value = models.CharField(max_length=300)
+    target_id = models.BigIntegerField()
+    state = models.CharField(max_length=10, choices=State.choices)
+    reserved_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("kind", "value"), name="shop_unique_value"),)
+        indexes = (
+            models.Index(fields=("reserved_at",), condition=models.Q(state="reserved"), name="shop_unique_dangling"),
+        )
+
+
+class UniqueTarget(KernelModel):
+    """Whether the owner of a unique value was made. Lies in the target's bucket under the target's own ID.
+
+    The one who inserts the row decides: the creator within its transaction, or, when it seems dead, whoever needs the
+    value with ``void`` set. After that the other one can't.
+    """
+
+    id = models.BigIntegerField(primary_key=True)
+    void = models.BooleanField(default=False)
+
+
+class Shard(KernelModel):
+    """A database of this context that may own buckets."""
+
+    home_only = True
+
+    alias = models.CharField(max_length=60, primary_key=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+
+class ShardMapEntry(KernelModel):
+    """Buckets ``lo`` … ``hi`` live at ``alias``. A copy of what the shards' own slices say."""
+
+    home_only = True
+
+    lo = models.PositiveSmallIntegerField(primary_key=True)
+    hi = models.PositiveSmallIntegerField()
+    alias = models.CharField(max_length=60)
+    epoch = models.BigIntegerField(default=1)
+
+
+class ShardEpoch(KernelModel):
+    """Number of the present map; one row."""
+
+    home_only = True
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    epoch = models.BigIntegerField(default=1)
+
+
+class WorkerLease(KernelModel):
+    """Who may make IDs with this worker number, and up to which tick. See `shop.sharding.generator`."""
+
+    home_only = True
+
+    worker = models.PositiveSmallIntegerField(primary_key=True)
+    token = models.UUIDField()
+    high_ms = models.BigIntegerField()
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        constraints = (models.CheckConstraint(condition=models.Q(worker__lt=WORKERS), name="shop_worker_range"),)

@@ -1,0 +1,1 @@
+"""Staff accounts, groups, sessions: migrated into every home, the same in every process. Contexts' admins come in here."""

@@ -1,0 +1,70 @@
+"""The user model of Django admin and of staff tokens. Customers are no users of it: they belong to a context."""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.db import models
+from django.db.models.functions import Now
+
+from shop.contract import Principal
+from shop.sharding import context_of_alias, new_id
+from shop.sharding.router import staff_home
+
+ROLES = ("catalog_editor", "order_desk", "read_only")
+
+
+class StaffAccounts(BaseUserManager["StaffUser"]):
+    """Makes accounts; the names are Django's."""
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "StaffUser":
+        """A staff account without rights."""
+        user = self.model(email=self.normalize_email(email), **fields)
+        user.set_password(password)
+        user.save(using=self._db or staff_home())
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "StaffUser":
+        """An account that may do everything."""
+        return self.create_user(email, password, is_superuser=True, **fields)
+
+
+class StaffUser(AbstractBaseUser, PermissionsMixin):
+    """One member of staff. Groups are roles, by name."""
+
+    id = models.BigIntegerField(primary_key=True, editable=False)
+    email = models.EmailField(unique=True, max_length=254)
+    name = models.CharField(max_length=200, blank=True)
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    objects: ClassVar[StaffAccounts] = StaffAccounts()
+
+    class Meta:
+        verbose_name = "staff account"
+
+    def __str__(self) -> str:
+        return self.email
+
+    def save(self, *args: Any, **options: Any) -> None:
+        """Save; a new account gets its ID here, since Django makes empty ones only to look at them."""
+        if self.pk is None:
+            self.pk = new_id(context_of_alias(staff_home()))
+        super().save(*args, **options)
+
+    @property
+    def is_staff(self) -> bool:
+        """Every account may enter the admin; what it sees there is a matter of rights."""
+        return self.is_active
+
+    def principal(self, session_id: str) -> Principal:
+        """This account as the caller of an operation."""
+        roles: Iterable[str] = self.groups.order_by("name").values_list("name", flat=True)
+        held = ("superuser",) if self.is_superuser else tuple(roles)
+        return Principal(id=str(self.pk), role="staff", roles=held, session_id=session_id)
+

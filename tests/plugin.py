@@ -1,0 +1,80 @@
+"""pytest's plugin for the whole suite: databases by place, the SQL fence, callers, delivery of events."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:  # loaded before Django is set up: what needs it is imported where it is used
+    from shop.contract import Principal
+    from tests.sql_fence import SqlFence
+
+ROOT = Path(__file__).resolve().parent.parent
+NO_DATABASE = {"test_domain.py"}
+
+
+def context_of_test(item: pytest.Item) -> str | None:
+    """Context whose folder holds the test."""
+    parts = Path(item.path).relative_to(ROOT).parts
+    return parts[1] if parts[0] == "contexts" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A context's tests get its own databases and no other; `test_domain` gets none."""
+    from django.conf import settings
+
+    for item in items:
+        context = context_of_test(item)
+        if context and item.path.name not in NO_DATABASE and not item.get_closest_marker("django_db"):
+            aliases = [alias for alias in settings.DATABASES if alias.rpartition("_")[0] == context]
+            item.add_marker(pytest.mark.django_db(databases=aliases))
+
+
+@pytest.fixture(autouse=True)
+def sql_fence(request: pytest.FixtureRequest) -> "Iterator[SqlFence]":
+    """Fails a test that touches another context's tables."""
+    from tests.sql_fence import SqlFence
+
+    fence = SqlFence(context_of_test(request.node))
+    with fence.watching():
+        yield fence
+    if fence.violations:
+        pytest.fail("\n".join(fence.violations[:5]))
+
+
+@pytest.fixture
+def deliver_events() -> Callable[[], None]:
+    """Relay and retry on every shard until nothing is due."""
+    from shop.events.relay import drain
+    from shop.sharding.readiness import all_aliases
+
+    def deliver() -> None:
+        assert drain(all_aliases(), rounds=50)
+
+    return deliver
+
+
+@pytest.fixture
+def customer() -> "Principal":
+    """A signed-in customer on some shard."""
+    return make_principal("customer")
+
+
+def make_principal(role: Any = "customer", *roles: str, bucket: int | None = None) -> "Principal":
+    """A principal that no account stands behind: contexts trust the token, not a table."""
+    from shop.contract import Principal
+    from shop.sharding.ids import compose, random_bucket
+
+    number = compose(bucket=random_bucket() if bucket is None else bucket, tick=next(_ticks), worker=1023)
+    return Principal(id=str(number), role=role, roles=roles, session_id="test")
+
+
+def bearer(principal: "Principal") -> dict[str, str]:
+    """Headers for Django's test client."""
+    from shop.gateway.tokens import mint
+
+    return {"HTTP_AUTHORIZATION": f"Bearer {mint(principal)}"}
+
+
+_ticks = iter(range(1_000_000, 2_000_000))
