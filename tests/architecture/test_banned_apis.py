@@ -1,4 +1,4 @@
-"""What no import graph sees, ruff closes (TID251): each banned name is flagged, and the real tree is clean."""
+"""What no import graph sees, ruff closes (TID251): each banned name is flagged, the real tree is clean."""
 
 import subprocess
 import sys
