@@ -1,0 +1,75 @@
+"""Django REST framework as our APIs speak it: bodies that refuse unknown fields, money, public IDs, moments in UTC."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, cast
+
+from rest_framework import serializers
+from rest_framework.request import Request
+
+from shop.contract import Money
+from shop.sharding.public_ids import InvalidPublicId, number_of
+
+MAX_PRICE: Final = 10**12
+
+
+class Body(serializers.Serializer[Any]):
+    """A request body: what it does not declare is refused as ``unknown_field``."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Validated values by field name."""
+        if not isinstance(data, Mapping):
+            raise serializers.ValidationError("must be an object", code="not_an_object")
+        if unknown := sorted(set(data) - set(self.fields)):
+            raise serializers.ValidationError(
+                {str(name): [serializers.ErrorDetail("there is no such field", "unknown_field")] for name in unknown}
+            )
+        return super().to_internal_value(data)
+
+
+def read[B: Body](request: Request, shape: type[B], *, partial: bool = False) -> dict[str, Any]:
+    """The request's body as ``shape`` says.
+
+    Raises:
+        ValidationError: Every fault with its field; told as 422.
+    """
+    body = shape(data=request.data, partial=partial)
+    body.is_valid(raise_exception=True)
+    return cast(dict[str, Any], body.validated_data)
+
+
+class MoneyBody(Body):
+    """``{"amount": 1299, "currency": "EUR"}``, validated to `Money`."""
+
+    amount = serializers.IntegerField(min_value=1, max_value=MAX_PRICE)
+    currency = serializers.RegexField(r"\A[A-Z]{3}\Z")
+
+    def to_internal_value(self, data: Any) -> Money:
+        """The amount as a value."""
+        return Money(**super().to_internal_value(data))
+
+
+class PublicIdField(serializers.Field[int, str, str, Any]):
+    """A public ID in a body, validated to its number; ``invalid_id`` otherwise."""
+
+    def __init__(self, prefix: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.prefix = prefix
+
+    def to_internal_value(self, data: Any) -> int:
+        """The number."""
+        try:
+            return number_of(self.prefix, data if isinstance(data, str) else "")
+        except InvalidPublicId:
+            raise serializers.ValidationError(f"not an ID of the form {self.prefix}_…", code="invalid_id") from None
+
+
+def money(amount: int, currency: str) -> dict[str, Any]:
+    """Money as the API shows it."""
+    return {"amount": amount, "currency": currency}
+
+
+def moment(at: datetime | None) -> str | None:
+    """A time as the API shows it: RFC 3339 in UTC with ``Z``."""
+    return None if at is None else at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
