@@ -91,7 +91,7 @@ def _executor() -> ThreadPoolExecutor:
 
 def owned(owners: ShardMap, alias: str) -> Q:
     """Rows whose bucket ``alias`` owns. While a slice moves, both sides have its rows."""
-    condition = Q()
+    condition = Q(pk__in=())
     for lo, hi in owners.slices_of(alias):
         condition |= Q(pk__gte=key_of_bucket(lo), pk__lte=key_of_bucket(hi + 1) - 1)
     return condition
