@@ -87,6 +87,8 @@ class IdGenerator:
         if in_own_transaction(home):
             raise RuntimeError(f"the window of IDs of {self.context!r} is used up and can't be raised inside {home}")
         lease = self._lease
+        if lease.pid == os.getpid():
+            high = max(high, lease.high)  # never down: ticks up to there may have been issued
         if lease.pid != os.getpid() or not _store_high(home, lease, high):
             lease = _acquire(home)
             high = max(high, lease.floor + WINDOW_MS)
