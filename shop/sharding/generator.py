@@ -151,13 +151,12 @@ def _expiry() -> datetime:
 
 
 _generators: dict[str, IdGenerator] = {}
-_making = threading.Lock()
+os.register_at_fork(after_in_child=_generators.clear)  # a lock some thread held in the parent is never freed here
 
 
 def generator_of(context: str) -> IdGenerator:
     """The one generator of ``context`` in this process."""
-    with _making:
-        return _generators.setdefault(context, IdGenerator(context))
+    return _generators.get(context) or _generators.setdefault(context, IdGenerator(context))
 
 
 def new_id(context: str, *, near: int | None = None, bucket: int | None = None) -> int:
