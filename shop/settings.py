@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 type Database = dict[str, Any]
 
 BUSY_TIMEOUT_SECONDS: Final = 5
+DATABASE_URL_FORMS: Final = "must be postgres://user:password@host:port/name or sqlite:///path"
 STATEMENTS_AT_SQLITE_START: Final = (
     f"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout={BUSY_TIMEOUT_SECONDS * 1000};"
 )
@@ -112,8 +113,11 @@ def parse_database_url(url: str, home: Path) -> Database:
     Raises:
         ValueError: Not such a URL. The message never repeats the password.
     """
-    parts = urlsplit(url)
-    if parts.scheme == "sqlite" and parts.path.strip("/"):
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # its message may repeat the password
+        raise ValueError(DATABASE_URL_FORMS) from None
+    if parts.scheme == "sqlite" and not parts.netloc and parts.path.strip("/"):
         return {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": str(home / unquote(parts.path[1:])),
@@ -142,7 +146,7 @@ def parse_database_url(url: str, home: Path) -> Database:
             "CONN_HEALTH_CHECKS": True,
             "TEST": {"DEPENDENCIES": []},
         }
-    raise ValueError("must be postgres://user:password@host:port/name or sqlite:///path")
+    raise ValueError(DATABASE_URL_FORMS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
