@@ -45,7 +45,8 @@ class Env:
         given = self.text(name)
         if not given:
             return default
-        if not given.isascii() or not given.removeprefix("-").isdigit() or not low <= int(given) <= high:
+        digits = given.removeprefix("-")
+        if not (digits.isascii() and digits.isdigit() and len(digits) < 20 and low <= int(given) <= high):
             self.problems.append(f"{name}: must be a whole number from {low} to {high}, not {given!r}")
             return default
         return int(given)
