@@ -78,6 +78,8 @@ class Env:
                 found[f"{context}_{position}"] = parse_database_url(url, home)
             except ValueError as error:
                 self.problems.append(f"{name}: entry {position + 1}: {error}")
+        if not urls:
+            self.problems.append(f"{name}: names no database")
         places = [(d["ENGINE"], str(d["NAME"]), d.get("HOST"), d.get("PORT")) for d in found.values()]
         if len(set(places)) < len(places):
             self.problems.append(f"{name}: the same database is named twice")
