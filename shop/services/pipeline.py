@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from shop.contract import (
+    CommandKeyReusedError,
     ContextError,
     DeadlineExceeded,
     InvalidError,
@@ -65,7 +66,7 @@ def call(
         return answer
     except ContextError as error:
         outcome = error.code
-        if isinstance(error, (*operation.errors, UnavailableError, NotAuthorized, BatchTooLarge)):
+        if isinstance(error, (*operation.errors, UnavailableError, NotAuthorized, CommandKeyReusedError, BatchTooLarge)):
             raise
         raise _fault(name, error) from error
     except (CallInsideTransaction, ImproperlyConfigured, TypeError) as bug:
