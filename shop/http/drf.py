@@ -19,7 +19,8 @@ class Body(serializers.Serializer[Any]):
     def to_internal_value(self, data: Any) -> Any:
         """Validated values by field name."""
         if not isinstance(data, Mapping):
-            raise serializers.ValidationError("must be an object", code="not_an_object")
+            fault = serializers.ErrorDetail("must be an object", "not_an_object")
+            raise serializers.ValidationError({"non_field_errors": [fault]})
         if unknown := sorted(set(data) - set(self.fields)):
             raise serializers.ValidationError(
                 {str(name): [serializers.ErrorDetail("there is no such field", "unknown_field")] for name in unknown}
