@@ -1,6 +1,7 @@
 """What a request's body must be before anybody looks at who sent it: small enough, JSON, storable."""
 
 import json
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,7 +39,7 @@ def check_body(request: HttpRequest, route: Route) -> None:
 
 def _check_json(body: bytes) -> None:
     try:
-        value = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+        value = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
     except UnicodeDecodeError:
         raise MalformedRequest(400, "malformed_json", "the body is not UTF-8") from None
     except (ValueError, RecursionError):
@@ -50,6 +51,11 @@ def _check_json(body: bytes) -> None:
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse_constant(text)
 
 
 def _texts(value: Any) -> Iterator[str]:
