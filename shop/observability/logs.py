@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 import structlog
-from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict, ExcInfo, WrappedLogger
 
 from shop.observability.trace import trace_id
 
@@ -16,14 +16,23 @@ def _add_trace(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
     return event
 
 
+class _Traceback(structlog.tracebacks.ExceptionDictTransformer):
+    """Keeps the first line of what an error says: databases repeat the row's values in the others."""
+
+    def __call__(self, exc_info: ExcInfo) -> list[dict[str, Any]]:
+        """The traceback as JSON values."""
+        found = super().__call__(exc_info)
+        for part in found:
+            part["exc_value"] = part["exc_value"].partition("\n")[0]
+        return found
+
+
 _PROCESSORS: tuple[structlog.typing.Processor, ...] = (
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     _add_trace,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
-    structlog.processors.ExceptionRenderer(
-        structlog.tracebacks.ExceptionDictTransformer(show_locals=False, max_frames=20)
-    ),
+    structlog.processors.ExceptionRenderer(_Traceback(show_locals=False, max_frames=20)),
 )
 
 
