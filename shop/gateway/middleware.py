@@ -35,7 +35,7 @@ def trace_requests(get_response: Next) -> Next:
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         started = time.perf_counter()
-        with traced() as trace, structlog.contextvars.bound_contextvars():
+        with traced() as trace, structlog.contextvars.bound_contextvars(context=""):
             answer = get_response(request)
             answer["X-Request-ID"] = trace
             match = request.resolver_match
@@ -95,6 +95,7 @@ class Pipeline:
         stack: ExitStack = request.stack  # type: ignore[attr-defined]  # set in __call__
         stack.enter_context(acting_as(context))
         stack.enter_context(deadline(route.timeout_seconds))
+        structlog.contextvars.bind_contextvars(context=context)
         check_body(request, route)
         principal = _principal_of(request, route)
         request.principal = principal  # type: ignore[attr-defined]  # read by the contexts' api
@@ -102,7 +103,6 @@ class Pipeline:
             return None
         token = actor.set(principal.id)
         stack.callback(actor.reset, token)
-        structlog.contextvars.bind_contextvars(context=context)
         key = _key_of(request, route)
         if key is None:
             return None
