@@ -141,7 +141,7 @@ def test_a_key_that_is_no_argument_is_refused(kind):
 
 
 def test_a_contract_with_postponed_annotations_works():
-    source = '''
+    source = """
 from __future__ import annotations
 from dataclasses import dataclass
 from shop.contract import Service, query
@@ -152,7 +152,7 @@ class Contract(Service):
     context = "catalog"
     @query(callers=())
     def ask(self, *, given: tuple[Tea, ...]) -> Tea | None: ...
-'''
+"""
     module = types.ModuleType("postponed")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "postponed", module)

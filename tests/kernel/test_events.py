@@ -134,7 +134,9 @@ def test_publishing_outside_a_transaction_is_refused(parcel, place):
         publish(ParcelSent(parcel_id=str(parcel.pk), place_id=str(place.pk), seq=1), seq=1)
 
 
-@pytest.mark.parametrize("enter", [lambda: shard_atomic(CONTEXT, key_of_bucket(LEFT)), lambda: home_atomic(CONTEXT)])
+@pytest.mark.parametrize(
+    "enter", [lambda: shard_atomic(CONTEXT, key_of_bucket(LEFT)), lambda: home_atomic(CONTEXT)]
+)
 def test_publishing_on_another_shard_is_refused(place, enter):
     far = parcel_in(RIGHT)
     with enter(), pytest.raises(MixedShards):
@@ -210,7 +212,10 @@ def test_every_handler_has_a_fate_of_its_own(parcel, place, handle):
     handle(lambda event: 1 / 0, name="second")
     send(parcel, place)
     work()
-    assert [(row.handler, row.state) for row in entries()] == [("catalog.first", "done"), ("catalog.second", "retry")]
+    assert [(row.handler, row.state) for row in entries()] == [
+        ("catalog.first", "done"),
+        ("catalog.second", "retry"),
+    ]
     assert handled(place) == [1]
 
 
@@ -251,7 +256,9 @@ def test_a_crash_between_effect_and_commit_leaves_one_effect(parcel, place, hand
     assert (handled(place), states()) == ([1], ["done"])
 
 
-def test_a_crash_after_the_effect_and_before_the_outbox_knows_leaves_one_effect(parcel, place, handle, monkeypatch):
+def test_a_crash_after_the_effect_and_before_the_outbox_knows_leaves_one_effect(
+    parcel, place, handle, monkeypatch
+):
     handle()
     send(parcel, place)
     receive = inbox.receive
@@ -448,7 +455,10 @@ def test_rows_in_buckets_of_another_shard_are_left_alone(parcel, place, handle):
 
 @COMMITTING
 def test_two_relays_at_once_handle_each_event_once(handle, in_threads):
-    parcels, places = [parcel_in(LEFT) for _ in range(10)], [parcel_in(RIGHT, label="place") for _ in range(10)]
+    parcels, places = (
+        [parcel_in(LEFT) for _ in range(10)],
+        [parcel_in(RIGHT, label="place") for _ in range(10)],
+    )
     handle()
     for parcel, place in zip(parcels, places, strict=True):
         send(parcel, place, 1, 2, 3)
