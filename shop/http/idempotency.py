@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse
 
 from shop.contract import ConflictError, InvalidError, Principal
 from shop.http.models import IdempotencyClaim
+from shop.http.problems import IN_PROGRESS
 from shop.sharding import alias_of, bucket_of, current_scope, hash_bucket, key_of_bucket, new_id, shard_atomic
 from shop.sharding.scope import savepoint
 
@@ -28,7 +29,7 @@ KEPT_HEADERS: Final = ("Content-Type", "ETag", "Location")
 class InProgressError(ConflictError):
     """The first request with this key is still being worked on."""
 
-    code = "idempotency_in_progress"
+    code = IN_PROGRESS
 
 
 class KeyReusedError(InvalidError):
