@@ -68,7 +68,7 @@ class Claim:
         scope = current_scope()
         if scope is not None and scope.alias == alias_of(self.context, self.shard_key):
             self.keep(response)
-            self.answer = response
+            scope.on_commit(lambda: setattr(self, "answer", response))  # a rollback takes the answer back too
 
     def give_up(self) -> None:
         """Let the next request with the key start over under the same ID: this one broke off in the middle."""
