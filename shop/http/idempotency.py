@@ -70,6 +70,17 @@ class Claim:
             self.keep(response)
             scope.on_commit(lambda: setattr(self, "answer", response))  # a rollback takes the answer back too
 
+    def place_at(self, near: int) -> None:
+        """Let the thing to be made live where ``near`` does; the ID is stored before the effect begins.
+
+        Raises:
+            InProgressError: Another request has taken the claim over.
+        """
+        if bucket_of(self.resource_id) != bucket_of(near):
+            self.resource_id = new_id(self.context, near=near)
+            if not self._change(resource_id=self.resource_id):
+                raise InProgressError(detail="another request with this key has taken over")
+
     def give_up(self) -> None:
         """Let the next request with the key start over under the same ID: this one broke off in the middle."""
         self._change(lease_until=datetime.now(UTC))
@@ -79,10 +90,10 @@ class Claim:
         with shard_atomic(self.context, self.shard_key) as scope:
             IdempotencyClaim.objects.using(scope.alias).filter(pk=self.row_id, lease_token=self.token).delete()
 
-    def _change(self, **fields: object) -> None:
+    def _change(self, **fields: object) -> int:
         with shard_atomic(self.context, self.shard_key) as scope:
             rows = IdempotencyClaim.objects.using(scope.alias)
-            rows.filter(pk=self.row_id, lease_token=self.token).update(**fields)
+            return rows.filter(pk=self.row_id, lease_token=self.token).update(**fields)
 
 
 def claim(context: str, principal: Principal, key: str, request: HttpRequest) -> Claim | HttpResponse:
@@ -135,9 +146,16 @@ def finish(held: Claim, response: HttpResponse) -> HttpResponse:
 
 
 def resource_id(request: HttpRequest, context: str, *, near: int | None = None) -> int:
-    """The ID for what this request makes: the claimed one, or a new one where no key was given."""
+    """The ID for what this request makes: the claimed one, or a new one where no key was given.
+
+    With ``near`` it lies in that ID's bucket, whoever the caller is; ask before the effect's transaction begins.
+    """
     held: Claim | None = getattr(request, "claim", None)
-    return held.resource_id if held is not None else new_id(context, near=near)
+    if held is None:
+        return new_id(context, near=near)
+    if near is not None:
+        held.place_at(near)
+    return held.resource_id
 
 
 def answering[V](request: HttpRequest, render: Callable[[V], HttpResponse]) -> Callable[[V], None]:
