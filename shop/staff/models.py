@@ -63,7 +63,7 @@ class StaffUser(AbstractBaseUser, PermissionsMixin):
 
     def save(self, *args: Any, **options: Any) -> None:
         """Save; a new account gets its ID here, since Django makes empty ones only to look at them."""
-        if self.pk is None:
+        if self._state.adding and not self.pk:
             self.pk = new_id(context_of_alias(staff_home()))
         super().save(*args, **options)
 
