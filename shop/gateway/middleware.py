@@ -35,7 +35,8 @@ def trace_requests(get_response: Next) -> Next:
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         started = time.perf_counter()
-        with traced() as trace, structlog.contextvars.bound_contextvars():
+        structlog.contextvars.clear_contextvars()  # what the thread's last request bound is not ours
+        with traced() as trace:
             answer = get_response(request)
             answer["X-Request-ID"] = trace
             match = request.resolver_match
@@ -93,6 +94,7 @@ class Pipeline:
 
     def _admit(self, request: HttpRequest, route: Route, context: str) -> HttpResponse | None:
         stack: ExitStack = request.stack  # type: ignore[attr-defined]  # set in __call__
+        structlog.contextvars.bind_contextvars(context=context)
         stack.enter_context(acting_as(context))
         stack.enter_context(deadline(route.timeout_seconds))
         check_body(request, route)
@@ -102,7 +104,6 @@ class Pipeline:
             return None
         token = actor.set(principal.id)
         stack.callback(actor.reset, token)
-        structlog.contextvars.bind_contextvars(context=context)
         key = _key_of(request, route)
         if key is None:
             return None
