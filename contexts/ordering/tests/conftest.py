@@ -45,7 +45,7 @@ class Api:
         return self._client.get(f"/api/v1/ordering/{path}", **bearer(self.caller))
 
     def post(self, path: str, body: Any, key: str | None = None) -> Any:
-        headers = {**bearer(self.caller), "HTTP_IDEMPOTENCY_KEY": key or str(uuid.uuid4())}
+        headers: Any = {**bearer(self.caller), "HTTP_IDEMPOTENCY_KEY": key or str(uuid.uuid4())}
         return self._client.post(
             f"/api/v1/ordering/{path}", json.dumps(body), content_type="application/json", **headers
         )
