@@ -112,7 +112,9 @@ class CatalogService(Service):
         callers=("ordering",),
         errors=(OutOfStockError, NotForSaleError, VariantNotFoundError, ReservationCancelledError),
     )
-    def reserve(self, *, order_id: str, lines: Sequence[StockRequest], expires_at: datetime) -> tuple[Offer, ...]:
+    def reserve(
+        self, *, order_id: str, lines: Sequence[StockRequest], expires_at: datetime
+    ) -> tuple[Offer, ...]:
         """Hold the pieces of all lines until ``expires_at``, or of none.
 
         Returns the offers at which they are held, ``offers[i]`` belonging to ``lines[i]``.
@@ -135,7 +137,8 @@ class CatalogService(Service):
         Safe to repeat. An expired hold is taken again if the pieces are still there.
 
         Raises:
-            OutOfStockError: An expired hold's pieces are gone. Other lines may be committed: `cancel` returns them.
+            OutOfStockError: An expired hold's pieces are gone. Other lines may be committed: `cancel` gives them
+                back.
             ReservationCancelledError: The reservation was cancelled.
         """
         raise NotImplementedError
