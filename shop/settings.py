@@ -1,4 +1,4 @@
-"""Reading the environment, and the shape of what a context adds to a process. `config` and `contexts/*/settings` come in."""
+"""Reading the environment, and what a context adds to a process. `config` and `contexts/*/settings` come in."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence

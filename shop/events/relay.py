@@ -1,13 +1,13 @@
-"""From the outbox to the handlers, and again where they failed. Claims rows by a fenced lease, works outside transactions.
+"""From the outbox to the handlers, and again where they failed. Claims rows by a fenced lease.
 
-Claims go by ``available_at``, never by an ID watermark: a lower ID may commit later. Only rows in buckets that the
-database owns are seen.
+Works outside transactions. Claims go by ``available_at``, never by an ID watermark: a lower ID may commit later. Only
+rows in buckets that the database owns are seen.
 """
 
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from django.db.models import Q, QuerySet
@@ -32,13 +32,11 @@ def relay(alias: str) -> int:
     rows = _claim(alias, OutboxEvent.objects.using(alias).filter(due).order_by("available_at", "id"))
     postponed: set[str] = set()
     for row in rows:
-        mine = OutboxEvent.objects.using(alias).filter(pk=row.pk, lease_token=row.lease_token)
         if row.key not in postponed and _hand_over(Envelope.of(row)):
-            changes = {"state": OutboxEvent.State.HANDED_OVER}
+            _release(alias, row, state=OutboxEvent.State.HANDED_OVER)
         else:
             postponed.add(row.key)
-            changes = {"available_at": datetime.now(UTC) + timedelta(seconds=POSTPONED_SECONDS)}
-        _write(alias, lambda mine=mine, changes=changes: mine.update(lease_token=None, lease_until=None, **changes))
+            _release(alias, row, available_at=datetime.now(UTC) + timedelta(seconds=POSTPONED_SECONDS))
     return len(rows)
 
 
@@ -59,12 +57,10 @@ def retry(alias: str) -> int:
     rows = _claim(alias, InboxEntry.objects.using(alias).filter(due).order_by("key", "event_seq", "next_at"))
     for row in rows:
         handler = handler_named(row.handler)
-        if handler is None:
+        if handler is None or row.envelope is None:
             continue  # a handler that is gone while rows for it exist: they stay, and say so in `events status`
         if not handler.latest_wins and held_back(alias, row):
-            later = datetime.now(UTC) + timedelta(seconds=HELD_BACK_SECONDS)
-            mine = InboxEntry.objects.using(alias).filter(pk=row.pk, lease_token=row.lease_token)
-            _write(alias, lambda mine=mine, later=later: mine.update(next_at=later, lease_token=None))
+            _release(alias, row, next_at=datetime.now(UTC) + timedelta(seconds=HELD_BACK_SECONDS))
         else:
             attempt(row, Envelope.from_json(row.envelope), handler, new=False)
     return len(rows)
@@ -95,6 +91,12 @@ def _claim[R: (OutboxEvent, InboxEntry)](alias: str, due: QuerySet[R]) -> list[R
         return rows
 
     return _write(alias, lease)
+
+
+def _release(alias: str, row: OutboxEvent | InboxEntry, **changes: Any) -> None:
+    """Let go of a claimed row, unless the lease was lost meanwhile."""
+    mine = type(row).objects.using(alias).filter(pk=row.pk, lease_token=row.lease_token)
+    _write(alias, lambda: mine.update(lease_token=None, lease_until=None, **changes))
 
 
 def _write[T](alias: str, work: Callable[[], T]) -> T:

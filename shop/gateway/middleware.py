@@ -146,7 +146,7 @@ def _key_of(request: HttpRequest, route: Route) -> str | None:
             raise MalformedRequest(400, "idempotency_key_required", "send an Idempotency-Key header")
         return None
     if not (1 <= len(given) <= MAX_KEY_LENGTH and given.isascii() and given.isprintable()):
-        raise MalformedRequest(400, "idempotency_key_required", "an Idempotency-Key is 1–255 printable ASCII characters")
+        raise MalformedRequest(
+            400, "idempotency_key_required", "an Idempotency-Key is 1-255 printable ASCII characters"
+        )
     return given
-
-

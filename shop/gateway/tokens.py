@@ -10,8 +10,8 @@ from typing import Any, Final, cast
 import jwt
 from django.conf import settings
 from rest_framework_simplejwt.backends import TokenBackend
-from rest_framework_simplejwt.exceptions import TokenBackendError, TokenBackendExpiredToken, TokenError
 from rest_framework_simplejwt.exceptions import ExpiredTokenError as SimpleExpiredTokenError
+from rest_framework_simplejwt.exceptions import TokenBackendError, TokenBackendExpiredToken, TokenError
 from rest_framework_simplejwt.tokens import Token
 
 from shop.contract import Principal, UnauthenticatedError
@@ -135,5 +135,8 @@ def _principal(claims: dict[str, Any]) -> Principal:
     except InvalidPublicId:
         raise TokenInvalidError(detail="not an access token of this shop") from None
     return Principal(
-        id=str(number), role=cast(Role, role), roles=tuple(str(r) for r in roles), session_id=str(claims["sid"])
+        id=str(number),
+        role=cast(Role, role),
+        roles=tuple(str(r) for r in roles),
+        session_id=str(claims["sid"]),
     )

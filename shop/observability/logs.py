@@ -1,4 +1,4 @@
-"""Log lines as JSON, one object per line on standard error. Named in the settings; no secrets, no personal data, no locals."""
+"""Log lines as JSON on standard error. Named in the settings; no secrets, no personal data, no locals."""
 
 import logging.config
 import sys

@@ -113,5 +113,3 @@ def refuse_drift(interface: type[Service], provider: Service) -> None:
         if given != wanted:
             odd = sorted(key for key in wanted.keys() | given.keys() if wanted.get(key) != given.get(key))
             raise TypeError(f"{type(provider).__qualname__}.{name} differs from its contract in: {', '.join(odd)}")
-
-

@@ -108,7 +108,7 @@ def in_own_transaction(alias: str) -> bool:
     """Whether this thread has a transaction open on ``alias``; the one a test case wraps around a test is none."""
     connection = connections[alias]
     blocks = connection.atomic_blocks
-    return connection.in_atomic_block and not (blocks and blocks[-1]._from_testcase)
+    return connection.in_atomic_block and not (blocks and blocks[-1]._from_testcase)  # type: ignore[attr-defined]  # Django's own mark, pinned by a test
 
 
 def _acquire(home: str) -> _Lease:
@@ -121,7 +121,11 @@ def _acquire(home: str) -> _Lease:
             taken = leases.filter(worker=free.worker, token=free.token, high_ms=free.high_ms)
             if taken.update(token=token, expires_at=_expiry()):
                 return _Lease(
-                    pid=os.getpid(), worker=free.worker, token=token, floor=free.high_ms + 1, high=free.high_ms
+                    pid=os.getpid(),
+                    worker=free.worker,
+                    token=token,
+                    floor=free.high_ms + 1,
+                    high=free.high_ms,
                 )
             continue
         highest = leases.aggregate(highest=Max("worker"))["highest"]

@@ -10,7 +10,14 @@ from shop.sharding.databases import context_of_alias, home_of, hosted_contexts, 
 from shop.sharding.errors import ShardKeyMissing
 from shop.sharding.models import KernelModel
 from shop.sharding.shard_map import alias_of
-from shop.sharding.sharded import HomeModel, ShardedModel, check_belongs, context_of_model, home_of_model, scope_alias
+from shop.sharding.sharded import (
+    HomeModel,
+    ShardedModel,
+    check_belongs,
+    context_of_model,
+    home_of_model,
+    scope_alias,
+)
 
 STAFF_LABELS: Final = frozenset({"shop_staff", "auth", "contenttypes", "sessions", "admin"})
 

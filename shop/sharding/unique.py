@@ -29,7 +29,7 @@ DANGLING_SECONDS: Final = 10.0
 LOOK_AGAIN_SECONDS: Final = 0.05
 
 
-class ValueTaken(ConflictError):  # noqa: N818  contexts turn it into an error of their own
+class ValueTaken(ConflictError):
     """Somebody else owns one of the values; ``values`` names them."""
 
     code = "value_taken"
@@ -196,9 +196,11 @@ def dangling(context: str) -> Iterator[UniqueValue]:
     """Reservations that have been open for long, on all shards."""
     before = datetime.now(UTC) - timedelta(seconds=DANGLING_SECONDS)
     for alias in aliases_of(context):
-        yield from UniqueValue.objects.using(alias).filter(
-            state=UniqueValue.State.RESERVED, reserved_at__lt=before
-        ).order_by("reserved_at")[:100]
+        yield from (
+            UniqueValue.objects.using(alias)
+            .filter(state=UniqueValue.State.RESERVED, reserved_at__lt=before)
+            .order_by("reserved_at")[:100]
+        )
 
 
 def _by_alias(context: str, kind: str, values: Iterable[str]) -> dict[str, list[str]]:

@@ -53,7 +53,7 @@ class StaffUser(AbstractBaseUser, PermissionsMixin):
 
     def save(self, *args: Any, **options: Any) -> None:
         """Save; a new account gets its ID here, since Django makes empty ones only to look at them."""
-        if self.pk is None:
+        if self._state.adding and not self.pk:
             self.pk = new_id(context_of_alias(staff_home()))
         super().save(*args, **options)
 
@@ -67,4 +67,3 @@ class StaffUser(AbstractBaseUser, PermissionsMixin):
         roles: Iterable[str] = self.groups.order_by("name").values_list("name", flat=True)
         held = ("superuser",) if self.is_superuser else tuple(roles)
         return Principal(id=str(self.pk), role="staff", roles=held, session_id=session_id)
-

@@ -13,9 +13,9 @@ class Command(DjangoMigrate):
     def handle(self, *args: Any, **options: Any) -> None:
         """Migrate one database, or all."""
         if options["database"] != DEFAULT_DB_ALIAS:
-            return super().handle(*args, **options)
+            super().handle(*args, **options)
+            return
         if options["app_label"]:
             self.stderr.write("an app is migrated on one database: add --database <alias>")
             raise SystemExit(2)
         call_command("migrate_contexts", check=options["check_unapplied"], stdout=self.stdout)
-        return None
