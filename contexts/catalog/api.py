@@ -119,18 +119,14 @@ class ProductView(APIView):
 class VariantStockView(APIView):
     def get(self, _request: Request, variant_id: str) -> HttpResponse:
         found = stock.stock_of(from_path("var", variant_id))
-        return JsonResponse(
-            {"on_hand": found.on_hand, "reserved": found.reserved, "available": found.available}
-        )
+        return JsonResponse({"on_hand": found.on_hand, "reserved": found.reserved, "available": found.available})
 
 
 def _request_id(request: Request) -> int:
     return resource_id(request._request, CONTEXT)
 
 
-def _list(
-    name: str, page: Page[CategoryCard] | Page[ProductCard], shown: Sequence[dict[str, Any]]
-) -> HttpResponse:
+def _list(name: str, page: Page[CategoryCard] | Page[ProductCard], shown: Sequence[dict[str, Any]]) -> HttpResponse:
     last = page.rows[-1] if page.more else None
     following = cursor(name, [last.created_at, last.id]) if last is not None else None
     return JsonResponse({"data": shown, "next_cursor": following})

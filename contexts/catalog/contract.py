@@ -112,9 +112,7 @@ class CatalogService(Service):
         callers=("ordering",),
         errors=(OutOfStockError, NotForSaleError, VariantNotFoundError, ReservationCancelledError),
     )
-    def reserve(
-        self, *, order_id: str, lines: Sequence[StockRequest], expires_at: datetime
-    ) -> tuple[Offer, ...]:
+    def reserve(self, *, order_id: str, lines: Sequence[StockRequest], expires_at: datetime) -> tuple[Offer, ...]:
         """Hold the pieces of all lines until ``expires_at``, or of none.
 
         Returns the offers at which they are held, ``offers[i]`` belonging to ``lines[i]``.

@@ -73,9 +73,7 @@ class Product(ShardedModel):
 
     class Meta(ShardedModel.Meta):
         indexes = (
-            models.Index(
-                fields=("-created_at", "-id"), condition=Q(status="active"), name="catalog_product_newest"
-            ),
+            models.Index(fields=("-created_at", "-id"), condition=Q(status="active"), name="catalog_product_newest"),
             models.Index(
                 fields=("category_id", "-created_at", "-id"),
                 condition=Q(status="active"),
@@ -100,9 +98,7 @@ class Variant(ShardedModel):
     price_currency = models.CharField(max_length=3)
 
     class Meta(ShardedModel.Meta):
-        constraints = (
-            models.CheckConstraint(condition=Q(price_amount__gt=0), name="catalog_price_positive"),
-        )
+        constraints = (models.CheckConstraint(condition=Q(price_amount__gt=0), name="catalog_price_positive"),)
 
     def __str__(self) -> str:
         return self.sku
@@ -147,11 +143,7 @@ class ReservationLine(ShardedModel):
 
     class Meta(ShardedModel.Meta):
         constraints = (models.UniqueConstraint(fields=("order_id", "variant"), name="catalog_line_once"),)
-        indexes = (
-            models.Index(
-                fields=("expires_at", "id"), condition=Q(state="held"), name="catalog_line_expiring"
-            ),
-        )
+        indexes = (models.Index(fields=("expires_at", "id"), condition=Q(state="held"), name="catalog_line_expiring"),)
 
     def __str__(self) -> str:
         return f"order {self.order_id}: {self.quantity} {self.state}"

@@ -3,11 +3,9 @@
 from django.db import migrations
 
 
-def by_code_point(apps, schema_editor):
+def by_code_point(_apps, schema_editor):
     if schema_editor.connection.vendor == "postgresql":
-        schema_editor.execute(
-            'ALTER TABLE shop_catalog_product ALTER COLUMN name_key TYPE varchar(600) COLLATE "C"'
-        )
+        schema_editor.execute('ALTER TABLE shop_catalog_product ALTER COLUMN name_key TYPE varchar(600) COLLATE "C"')
 
 
 class Migration(migrations.Migration):

@@ -51,9 +51,7 @@ def create_category(
         except IntegrityError:
             fault = Fault(field="slug", code="slug_taken", detail="another category has it")
             raise SlugTakenError(detail=f"the slug {row.slug!r} is taken", faults=(fault,)) from None
-        CategoryBucket.objects.create(
-            id=new_id(CONTEXT, near=category_id), category=row, bucket=bucket_of(category_id)
-        )
+        CategoryBucket.objects.create(id=new_id(CONTEXT, near=category_id), category=row, bucket=bucket_of(category_id))
     return _card(row)
 
 
@@ -117,6 +115,4 @@ def buckets_of(category_ids: set[int]) -> set[int]:
 
 
 def _card(row: Category) -> CategoryCard:
-    return CategoryCard(
-        id=row.pk, name=row.name, slug=row.slug, parent_id=row.parent_id, created_at=row.created_at
-    )
+    return CategoryCard(id=row.pk, name=row.name, slug=row.slug, parent_id=row.parent_id, created_at=row.created_at)

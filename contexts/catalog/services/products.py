@@ -14,7 +14,7 @@ from contexts.catalog.services.categories import require_category
 from contexts.catalog.services.errors import SkuTakenError
 from contexts.catalog.services.listing import cards
 from contexts.catalog.services.placing import CONTEXT
-from contexts.catalog.services.stock import Change, add_movements, change_levels
+from contexts.catalog.services.stock import add_movements
 from shop.contract import Fault, Money
 from shop.events import publish
 from shop.sharding import new_id, shard_atomic, unique
@@ -91,9 +91,7 @@ def _made_before(category_id: int, request_id: int | None) -> ProductCard | None
     return next(iter(cards(Product.objects.on(category_id).filter(request_id=request_id))), None)
 
 
-def _insert(
-    draft: ProductDraft, product_id: int, targets: Mapping[str, int], request_id: int | None
-) -> ProductCard:
+def _insert(draft: ProductDraft, product_id: int, targets: Mapping[str, int], request_id: int | None) -> ProductCard:
     product = product_row(draft, product_id, request_id=request_id, event_seq=1)
     product.save(force_insert=True)
     variants = [variant_row(each, product_id, targets[sku_key(each.sku)]) for each in draft.variants]
@@ -105,9 +103,7 @@ def _insert(
     return made
 
 
-def product_row(
-    draft: ProductDraft, product_id: int, *, request_id: int | None = None, event_seq: int = 0
-) -> Product:
+def product_row(draft: ProductDraft, product_id: int, *, request_id: int | None = None, event_seq: int = 0) -> Product:
     """The product's row, unsaved."""
     now = datetime.now(UTC)
     return Product(
@@ -140,13 +136,11 @@ def variant_row(draft: VariantDraft, product_id: int, variant_id: int) -> Varian
 
 
 def receive(stock: Mapping[int, int], *, cause: str) -> None:
-    """Give new variants of one shard their levels, with what was received by variant."""
-    levels = {
-        level.pk: level for level in StockLevel.objects.bulk_create(StockLevel(id=each) for each in stock)
-    }
+    """Give new variants of one shard their levels: pieces by variant."""
+    nothing_yet = {each: StockLevel(id=each) for each in stock}
     received = {each: pieces for each, pieces in stock.items() if pieces}
-    add_movements(levels, received, reason=MovementReason.RECEIVED, cause=cause)
-    change_levels(levels, {each: Change(on_hand=pieces) for each, pieces in received.items()})
+    add_movements(nothing_yet, received, reason=MovementReason.RECEIVED, cause=cause)
+    StockLevel.objects.bulk_create(StockLevel(id=each, on_hand=pieces) for each, pieces in stock.items())
 
 
 def _sku_taken(draft: ProductDraft, taken: Sequence[str]) -> SkuTakenError:

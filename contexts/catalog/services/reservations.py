@@ -47,9 +47,7 @@ def reserve(*, order_id: int, lines: Sequence[tuple[int, int]], expires_at: date
         raise
     if short:
         _let_go_everywhere(order_id, wanted)
-        raise OutOfStockError(
-            detail="fewer pieces are left than were asked for", lines=_in_order(short, wanted)
-        )
+        raise OutOfStockError(detail="fewer pieces are left than were asked for", lines=_in_order(short, wanted))
     return found
 
 
@@ -88,12 +86,8 @@ def _hold(order_id: int, wanted: Mapping[int, int], expires_at: datetime) -> lis
         if short := _short(levels, taking, wanted):
             return short
         kept = ReservationLine.objects.filter(pk__in=[line.pk for line in lines.values()])
-        kept.filter(state=LineState.HELD, expires_at__lt=expires_at).update(
-            expires_at=expires_at, updated_at=now
-        )
-        kept.filter(state=LineState.EXPIRED).update(
-            state=LineState.HELD, expires_at=expires_at, updated_at=now
-        )
+        kept.filter(state=LineState.HELD, expires_at__lt=expires_at).update(expires_at=expires_at, updated_at=now)
+        kept.filter(state=LineState.EXPIRED).update(state=LineState.HELD, expires_at=expires_at, updated_at=now)
         new = {each: wanted[each] for each in taking if each not in lines}
         _add_lines(order_id, new, LineState.HELD, expires_at)
         change_levels(levels, {each: Change(reserved=wanted[each]) for each in taking})
@@ -107,9 +101,7 @@ def commit(*, order_id: int, variant_ids: Sequence[int]) -> None:
         short += _commit(order_id, ids)
     if short:
         wanted = dict.fromkeys(variant_ids, 0)
-        raise OutOfStockError(
-            detail="the hold expired and the pieces are gone", lines=_in_order(short, wanted)
-        )
+        raise OutOfStockError(detail="the hold expired and the pieces are gone", lines=_in_order(short, wanted))
 
 
 def _commit(order_id: int, ids: Sequence[int]) -> list[Refusal]:
@@ -204,9 +196,7 @@ def _to_take(lines: Lines, ids: Iterable[int]) -> list[int]:
     return [each for each in ids if each not in lines or lines[each].state == LineState.EXPIRED]
 
 
-def _short(
-    levels: Mapping[int, StockLevel], taking: Iterable[int], wanted: Mapping[int, int]
-) -> list[Refusal]:
+def _short(levels: Mapping[int, StockLevel], taking: Iterable[int], wanted: Mapping[int, int]) -> list[Refusal]:
     return [_refusal(levels, each) for each in taking if levels[each].available < wanted[each]]
 
 

@@ -139,6 +139,4 @@ def adjust(*, variant_id: int, delta: int, reason: str) -> StockState:
 
 
 def _state(variant_id: int, on_hand: int, reserved: int) -> StockState:
-    return StockState(
-        variant_id=str(variant_id), on_hand=on_hand, reserved=reserved, available=on_hand - reserved
-    )
+    return StockState(variant_id=str(variant_id), on_hand=on_hand, reserved=reserved, available=on_hand - reserved)
