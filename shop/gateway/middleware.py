@@ -95,6 +95,7 @@ class Pipeline:
         stack: ExitStack = request.stack  # type: ignore[attr-defined]  # set in __call__
         stack.enter_context(acting_as(context))
         stack.enter_context(deadline(route.timeout_seconds))
+        structlog.contextvars.bind_contextvars(context=context)
         check_body(request, route)
         principal = _principal_of(request, route)
         request.principal = principal  # type: ignore[attr-defined]  # read by the contexts' api
@@ -102,7 +103,7 @@ class Pipeline:
             return None
         token = actor.set(principal.id)
         stack.callback(actor.reset, token)
-        structlog.contextvars.bind_contextvars(context=context)
+
         key = _key_of(request, route)
         if key is None:
             return None
