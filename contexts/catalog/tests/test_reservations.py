@@ -33,7 +33,7 @@ from contexts.catalog.tests.factories import (
 from shop.contract import RemoteFault
 from shop.events.models import OutboxEvent
 from shop.services import acting_as, resolve
-from shop.sharding import alias_of, aliases_of, new_id, shard_atomic
+from shop.sharding import alias_of, aliases_of, new_id
 
 
 @pytest.fixture(autouse=True)
