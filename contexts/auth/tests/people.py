@@ -30,7 +30,7 @@ def registered(client: Client, email: str | None = None, **more: Any) -> dict[st
     """A customer who has just opened an account, as the API shows it."""
     answer = post(client, "register", email=email or new_email(), password=PASSWORD, **more)
     assert answer.status_code == 201, answer.content
-    return answer.json()
+    return dict(answer.json())
 
 
 def signed_in(client: Client) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def staff_signed_in(client: Client, account: StaffUser) -> dict[str, Any]:
 
 def tokens_of(answer: Any) -> dict[str, Any]:
     assert answer.status_code == 200, answer.content
-    return answer.json()
+    return dict(answer.json())
 
 
 def refreshed(client: Client, tokens: dict[str, Any]) -> Any:

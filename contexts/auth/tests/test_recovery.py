@@ -3,17 +3,16 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.test import Client
 
 from contexts.auth.models import Customer
 from contexts.auth.services import customers
 from contexts.auth.tests.people import PASSWORD, post, refusal, registered
 from shop.events.housekeeping import finish_dangling_values
 from shop.events.models import OutboxEvent
-from shop.sharding import aliases_of
+from shop.sharding import aliases_of, new_id
 from shop.sharding.models import UniqueValue
 from shop.sharding.public_ids import number_of
-from shop.sharding.unique import owner_of_value
+from shop.sharding.unique import owner_of_value, reserve
 
 ADA = "ada@example.org"
 
@@ -27,18 +26,17 @@ def crash(monkeypatch):
     """Let a registration of Ada's end where ``step`` would begin; give the number it had chosen."""
 
     def crash_before(step):
-        chosen = []
+        chosen = new_id("auth")
 
         def stop(*arguments, **named):
             raise Crash
 
-        original = customers.new_id
         with monkeypatch.context() as patched:
-            patched.setattr(customers, "new_id", lambda *a, **n: chosen.append(original(*a, **n)) or chosen[-1])
+            patched.setattr(customers, "new_id", lambda _: chosen)
             patched.setattr(customers, step, stop)
             with pytest.raises(Crash):
                 customers.register(email=ADA, password=PASSWORD)
-        return chosen[0]
+        return chosen
 
     return crash_before
 
@@ -97,25 +95,17 @@ def test_the_sweeper_confirms_the_address_of_an_account_that_was_made(crash):
 
 
 def test_who_was_given_up_while_still_alive_can_not_create_any_more(client, monkeypatch):
-    """A registration that slept until the sweeper freed its address starts over instead of making a twin."""
-    original = customers.mark_created
+    """A registration that sleeps until the sweeper frees its address has to start over, and makes no twin."""
 
-    def late(target):
-        for row in UniqueValue.objects.using(aliases_of("auth")[0]).all():
-            assert row.target_id != target or row.state == UniqueValue.State.RESERVED
-        return original(target)
-
-    def overtaken(context, kind, targets):
-        reserve(context, kind, targets)
+    def reserve_and_sleep(*arguments):
+        reserve(*arguments)
         grow_old()
         finish_dangling_values("auth")
 
-    reserve = customers.reserve
-    monkeypatch.setattr(customers, "mark_created", late)
     with monkeypatch.context() as patched:
-        patched.setattr(customers, "reserve", overtaken)
+        patched.setattr(customers, "reserve", reserve_and_sleep)
         answer = post(client, "register", email=ADA, password=PASSWORD)
     assert refusal(answer) == (503, "creation_voided")
     assert answer.headers["Retry-After"] == "1"
     assert Customer.objects.filter(email=ADA).across().count() == 0
-    assert registered(Client(), ADA)["email"] == ADA
+    assert registered(client, ADA)["email"] == ADA
