@@ -1,0 +1,1 @@
+"""Catalog in Django's admin. Empty until the kernel has a read-only admin that knows shards."""
