@@ -17,8 +17,8 @@ REFRESH_LIFETIME: Final = timedelta(days=30)
 REFRESH_PREFIX: Final = "fam"
 
 _LOCAL_PART = re.compile(r"""[^\s@.,:;<>()\[\]"\\]+(\.[^\s@.,:;<>()\[\]"\\]+)*""")
-_LABEL = r"[^\W_]([\w-]{0,61}[^\W_])?"
-_DOMAIN = re.compile(rf"({_LABEL}\.)+(?=.*[^\W\d_]){_LABEL}")
+_LABEL = r"(?!-)(?:[a-z0-9-]|[^\x00-\x7f]){1,63}(?<!-)"
+_DOMAIN = re.compile(rf"({_LABEL}\.)+(?!\d+$){_LABEL}")
 _INVISIBLE = ("C", "Z")
 
 
