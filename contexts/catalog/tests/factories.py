@@ -39,16 +39,12 @@ def category_on(shard: int) -> CategoryCard:
             return found
 
 
-def variant_on(
-    shard: int, *, stock: int = 10, status: ProductStatus = ProductStatus.ACTIVE, price: int = 1299
-) -> int:
+def variant_on(shard: int, *, stock: int = 10, status: ProductStatus = ProductStatus.ACTIVE, price: int = 1299) -> int:
     """The only variant of a new product."""
     draft = ProductDraft(
         name=f"Mug {next(_numbers)}",
         category_id=category_on(shard).id,
-        variants=[
-            VariantDraft(sku=f"MUG-{next(_numbers)}", price=Money(amount=price, currency="GBP"), stock=stock)
-        ],
+        variants=[VariantDraft(sku=f"MUG-{next(_numbers)}", price=Money(amount=price, currency="GBP"), stock=stock)],
         status=status,
     )
     return create_product(draft).variants[0].id
@@ -58,9 +54,7 @@ def reserve(order_id: int, wanted: dict[int, int], *, seconds: float = 600) -> l
     """Reserve through the service; returns the variants of the offers."""
     lines = [StockRequest(variant_id=str(each), quantity=quantity) for each, quantity in wanted.items()]
     with acting_as("ordering"):
-        offers = resolve(CatalogService).reserve(
-            order_id=str(order_id), lines=lines, expires_at=soon(seconds)
-        )
+        offers = resolve(CatalogService).reserve(order_id=str(order_id), lines=lines, expires_at=soon(seconds))
     return [int(offer.variant_id) for offer in offers]
 
 

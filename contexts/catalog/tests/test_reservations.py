@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+from django.db import connections
 
 from contexts.catalog.contract import (
     CatalogService,
@@ -33,7 +34,7 @@ from contexts.catalog.tests.factories import (
 from shop.contract import RemoteFault
 from shop.events.models import OutboxEvent
 from shop.services import acting_as, resolve
-from shop.sharding import alias_of, aliases_of, new_id, shard_atomic
+from shop.sharding import alias_of, aliases_of, new_id
 
 
 @pytest.fixture(autouse=True)
@@ -451,6 +452,4 @@ def crash_on(variant, step, monkeypatch):
 
 
 def connection_of(variant):
-    from django.db import connections
-
     return connections[alias_of("catalog", variant)]
