@@ -35,7 +35,8 @@ def trace_requests(get_response: Next) -> Next:
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         started = time.perf_counter()
-        with traced() as trace, structlog.contextvars.bound_contextvars():
+        structlog.contextvars.clear_contextvars()  # what the thread's last request bound is not ours
+        with traced() as trace:
             answer = get_response(request)
             answer["X-Request-ID"] = trace
             match = request.resolver_match
@@ -93,9 +94,9 @@ class Pipeline:
 
     def _admit(self, request: HttpRequest, route: Route, context: str) -> HttpResponse | None:
         stack: ExitStack = request.stack  # type: ignore[attr-defined]  # set in __call__
+        structlog.contextvars.bind_contextvars(context=context)
         stack.enter_context(acting_as(context))
         stack.enter_context(deadline(route.timeout_seconds))
-        structlog.contextvars.bind_contextvars(context=context)
         check_body(request, route)
         principal = _principal_of(request, route)
         request.principal = principal  # type: ignore[attr-defined]  # read by the contexts' api
@@ -103,7 +104,6 @@ class Pipeline:
             return None
         token = actor.set(principal.id)
         stack.callback(actor.reset, token)
-
         key = _key_of(request, route)
         if key is None:
             return None

@@ -69,6 +69,7 @@ class IdGenerator:
                 if lease.pid == os.getpid() and tick <= lease.high:
                     self._last[bucket] = tick
                     return compose(bucket=bucket, tick=tick, worker=lease.worker)
+            self._refuse_within_home()  # before the lock, whose holder may be waiting for this very transaction
             with self._raising:
                 if self._lease is lease:
                     self._raise_to(tick + WINDOW_MS)
@@ -82,11 +83,14 @@ class IdGenerator:
             finally:
                 self._raising.release()
 
-    def _raise_to(self, high: int) -> None:
-        home = home_of(self.context)
-        if in_own_transaction(home):
+    def _refuse_within_home(self) -> None:
+        if in_own_transaction(home := home_of(self.context)):
             raise RuntimeError(f"the window of IDs of {self.context!r} is used up and can't be raised inside {home}")
-        lease = self._lease
+
+    def _raise_to(self, high: int) -> None:
+        home, lease = home_of(self.context), self._lease
+        if lease.pid == os.getpid():
+            high = max(high, lease.high)  # never down: ticks up to there may have been issued
         if lease.pid != os.getpid() or not _store_high(home, lease, high):
             lease = _acquire(home)
             high = max(high, lease.floor + WINDOW_MS)
@@ -151,13 +155,12 @@ def _expiry() -> datetime:
 
 
 _generators: dict[str, IdGenerator] = {}
-_making = threading.Lock()
+os.register_at_fork(after_in_child=_generators.clear)  # a lock some thread held in the parent is never freed here
 
 
 def generator_of(context: str) -> IdGenerator:
     """The one generator of ``context`` in this process."""
-    with _making:
-        return _generators.setdefault(context, IdGenerator(context))
+    return _generators.get(context) or _generators.setdefault(context, IdGenerator(context))
 
 
 def new_id(context: str, *, near: int | None = None, bucket: int | None = None) -> int:

@@ -2,6 +2,7 @@
 
 import heapq
 import operator
+import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -68,7 +69,8 @@ class Across[M: Model]:
         if len(queries) == 1 or any(c.in_atomic_block for c in connections.all(initialized_only=True)):
             return [ask(query) for query in queries]
         asked = [_executor().submit(_in_thread, ask, query) for query in queries]
-        return [_answer(future, alias) for future, alias in zip(asked, self._aliases, strict=True)]
+        until = time.monotonic() + TIMEOUT_SECONDS
+        return [_answer(future, alias, until) for future, alias in zip(asked, self._aliases, strict=True)]
 
 
 def _in_thread[M: Model, R](ask: Callable[[QuerySet[M]], R], query: QuerySet[M]) -> R:
@@ -76,9 +78,9 @@ def _in_thread[M: Model, R](ask: Callable[[QuerySet[M]], R], query: QuerySet[M])
     return ask(query)
 
 
-def _answer[R](future: Future[R], alias: str) -> R:
+def _answer[R](future: Future[R], alias: str, until: float) -> R:
     try:
-        return future.result(timeout=TIMEOUT_SECONDS)
+        return future.result(timeout=max(0.0, until - time.monotonic()))
     except FutureTimeout:
         future.cancel()
         raise ShardUnavailable(detail=f"{alias} did not answer within {TIMEOUT_SECONDS} s") from None
@@ -91,7 +93,7 @@ def _executor() -> ThreadPoolExecutor:
 
 def owned(owners: ShardMap, alias: str) -> Q:
     """Rows whose bucket ``alias`` owns. While a slice moves, both sides have its rows."""
-    condition = Q()
+    condition = Q(pk__in=())
     for lo, hi in owners.slices_of(alias):
         condition |= Q(pk__gte=key_of_bucket(lo), pk__lte=key_of_bucket(hi + 1) - 1)
     return condition

@@ -5,10 +5,11 @@ from typing import Any, ClassVar, Self, override
 
 from django.db import models
 from django.db.models import Model, QuerySet
-from django.db.models.sql.where import AND, WhereNode
+from django.db.models.sql.where import AND, NothingNode, WhereNode
 
 from shop.sharding.databases import home_of, owner_of
 from shop.sharding.errors import MixedShards, ShardKeyMissing, ShardScopeMissing
+from shop.sharding.ids import bucket_of
 from shop.sharding.scatter import Across
 from shop.sharding.scope import current_scope
 from shop.sharding.shard_map import alias_of
@@ -39,11 +40,16 @@ def check_belongs(instance: Model, alias: str) -> None:
 
     Raises:
         ShardScopeMissing: ``alias`` is not the shard of the instance's ID.
+        MixedShards: One of its shard keys lies in another bucket: by that key the row would never be found.
     """
     if instance.pk is None:
         raise ShardKeyMissing(f"{type(instance).__name__} has no ID yet: give it one with `new_id`")
     if alias_of(context_of_model(type(instance)), instance.pk) != alias:
         raise ShardScopeMissing(f"{type(instance).__name__} {instance.pk} does not belong to {alias}")
+    for name in shard_key_fields(type(instance)):
+        key = instance.__dict__.get(name)
+        if isinstance(key, int) and bucket_of(key) != bucket_of(instance.pk):
+            raise MixedShards(f"{type(instance).__name__}.{name} lies in another bucket than {instance.pk}")
 
 
 class ShardedQuerySet[M: Model](QuerySet[M]):
@@ -67,22 +73,33 @@ class ShardedQuerySet[M: Model](QuerySet[M]):
         if self._db:
             return self._db
         if self._for_write:
-            return scope_alias(self.model)
+            return self._scope_alias()
         instance = self._hints.get("instance")
         if instance is not None:
             return alias_of(context_of_model(self.model), instance.pk)
         return self._routed_by_filter()
 
     def _routed_by_filter(self) -> str:
-        context = context_of_model(self.model)
-        found = {alias_of(context, key) for key in _keys_in(self.query.where, self.model)}
+        found = self._aliases_in_filter()
         if len(found) == 1:
             return found.pop()
+        if not found and _finds_nothing(self.query.where, self.model):
+            return home_of_model(self.model)  # Django asks no database then
         what = f"spans {', '.join(sorted(found))}" if found else "names no shard key"
         raise ShardKeyMissing(f"{self.model.__name__}: the query {what}; use `.on(key)` or `.across()`")
 
-    def _for_writing(self) -> Self:
+    def _aliases_in_filter(self) -> set[str]:
+        context = context_of_model(self.model)
+        return {alias_of(context, key) for key in _keys_in(self.query.where, self.model)}
+
+    def _scope_alias(self) -> str:
         alias = scope_alias(self.model)
+        if elsewhere := self._aliases_in_filter() - {alias}:
+            raise ShardScopeMissing(f"{self.model.__name__}: rows of {elsewhere.pop()} in a scope on {alias}")
+        return alias
+
+    def _for_writing(self) -> Self:
+        alias = self._scope_alias()
         if self._db not in (None, alias):
             raise ShardScopeMissing(f"{self.model.__name__} is written on {self._db}, the scope is {alias}")
         return self if self._db else self.using(alias)
@@ -141,6 +158,17 @@ def _keys_in(where: Any, model: type[Model]) -> set[int]:
             if isinstance(values, list | tuple | set | frozenset):
                 found |= {value for value in values if isinstance(value, int)}
     return found
+
+
+def _finds_nothing(where: WhereNode, model: type[Model]) -> bool:
+    """Whether `none()` or an empty list of keys says that no row is wanted."""
+    if where.negated or where.connector != AND:
+        return False
+    return any(
+        isinstance(child, NothingNode)
+        or (_names_key(child, model) and child.lookup_name == "in" and child.rhs in ([], (), set(), frozenset()))
+        for child in where.children
+    )
 
 
 def _names_key(child: Any, model: type[Model]) -> bool:

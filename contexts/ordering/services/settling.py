@@ -34,7 +34,7 @@ def settle(
         if intent is not None and domain.supersedes(intent.status, AttemptStatus(payment.status)):
             _apply(order, payment, intent)
         view = payment_view(payment)
-        if payment.status != AttemptStatus.FAILED:
+        if payment.status not in (AttemptStatus.FAILED, AttemptStatus.CANCELLED):  # those are told as problems
             within_effect(view)
     return view
 

@@ -15,6 +15,7 @@ from contexts.ordering.services.providers import Intent
 from shop.contract import Money
 from shop.settings import parse_database_url
 
+ALIAS: Final = "fake_provider"
 OUTCOMES: Final = {
     "tok_ok": (AttemptStatus.CAPTURED, ""),
     "tok_declined": (AttemptStatus.FAILED, "card_declined"),
@@ -109,8 +110,8 @@ def _handler() -> ConnectionHandler:
     url = str(settings.CONTEXT_SETTINGS["FAKE_PROVIDER_DATABASE"])
     home = Path(settings.SHOP_HOME)
     home.mkdir(parents=True, exist_ok=True)
-    handler = ConnectionHandler({"default": parse_database_url(url, home)})
-    with handler["default"].cursor() as cursor:
+    handler = ConnectionHandler({"default": {}, ALIAS: parse_database_url(url, home)})
+    with handler[ALIAS].cursor() as cursor:
         for table in TABLES:
             try:
                 cursor.execute(table)
@@ -120,6 +121,6 @@ def _handler() -> ConnectionHandler:
 
 
 def _books() -> Any:
-    connection = _handler()["default"]
+    connection = _handler()[ALIAS]
     connection.close_if_unusable_or_obsolete()
     return connection

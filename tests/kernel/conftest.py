@@ -1,0 +1,73 @@
+"""What the kernel's tests share: probe tables, and threads and processes that leave nothing behind."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+from django.db import connections
+
+from shop.events import duty
+from shop.sharding import scatter
+from tests.kernel import probes
+
+
+@pytest.fixture(scope="session")
+def _probe_tables(django_db_setup, django_db_blocker) -> None:
+    with django_db_blocker.unblock():
+        probes.make_tables()
+        connections.close_all()
+
+
+@pytest.fixture
+def probe_tables(_probe_tables, request: pytest.FixtureRequest) -> Iterator[None]:
+    """The tables of `probes`, empty again afterwards even where the test commits."""
+    marker = request.node.get_closest_marker("django_db")
+    request.getfixturevalue("transactional_db" if marker and marker.kwargs.get("transaction") else "db")
+    yield
+    if marker and marker.kwargs.get("transaction"):
+        probes.empty_tables()
+
+
+@pytest.fixture(autouse=True)
+def no_duty_held() -> Iterator[None]:
+    """No test inherits a duty that another one's database knew."""
+    duty._held.clear()
+    yield
+    duty._held.clear()
+
+
+@pytest.fixture(autouse=True)
+def scatter_threads_closed() -> Iterator[None]:
+    """Close what the threads of `across()` have open: a test database with a guest can't be dropped."""
+    yield
+    if scatter._executor.cache_info().currsize:
+        pool, together = scatter._executor(), Barrier(scatter.THREADS)
+
+        def leave() -> None:
+            together.wait(10)
+            connections.close_all()
+
+        for done in [pool.submit(leave) for _ in range(scatter.THREADS)]:
+            done.result(10)
+        pool.shutdown()
+        scatter._executor.cache_clear()
+
+
+@pytest.fixture
+def in_threads() -> Callable[..., list[object]]:
+    """Run functions at once, each in a thread with connections of its own; their results, or the first error."""
+    def run(*works: Callable[[], object]) -> list[object]:
+        together = Barrier(len(works))
+
+        def one(work: Callable[[], object]) -> object:
+            try:
+                together.wait(10)
+                return work()
+            finally:
+                connections.close_all()
+
+        with ThreadPoolExecutor(len(works)) as pool:
+            return [done.result(60) for done in [pool.submit(one, work) for work in works]]
+
+    return run
