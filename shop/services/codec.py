@@ -72,7 +72,8 @@ def error_from(wire: bytes, classes: Iterable[type[ContextError]]) -> ContextErr
 TRANSPORT_ERRORS: tuple[type[ContextError], ...] = tuple(
     kind
     for kind in vars(contract).values()
-    if isinstance(kind, type) and issubclass(kind, (contract.UnavailableError, contract.NotAuthorized))
+    if isinstance(kind, type)
+    and issubclass(kind, (contract.UnavailableError, contract.NotAuthorized, contract.CommandKeyReusedError))
 )
 
 

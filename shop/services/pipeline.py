@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from shop.contract import (
+    CommandKeyReusedError,
     ContextError,
     DeadlineExceeded,
     InvalidError,
@@ -59,7 +60,7 @@ def call(
         return answer
     except ContextError as error:
         outcome = error.code
-        if isinstance(error, (*operation.errors, UnavailableError, NotAuthorized)):
+        if isinstance(error, (*operation.errors, UnavailableError, NotAuthorized, CommandKeyReusedError)):
             raise
         raise _fault(name, error) from error
     except (CallInsideTransaction, ImproperlyConfigured, TypeError) as bug:

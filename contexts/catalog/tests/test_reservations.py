@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+from django.db import connections
 
 from contexts.catalog.contract import (
     CatalogService,
@@ -451,6 +452,4 @@ def crash_on(variant, step, monkeypatch):
 
 
 def connection_of(variant):
-    from django.db import connections
-
     return connections[alias_of("catalog", variant)]
