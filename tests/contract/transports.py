@@ -1,6 +1,6 @@
 """Every way a call may travel; the contract tests of all contexts run on each."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -48,7 +48,8 @@ def travelling(way: str, settings: Any) -> Iterator[None]:
     """Let every call inside the block travel ``way``."""
     kind, _, twice = way.partition(", ")
     settings.SERVICE_TRANSPORT = kind
-    make = {"local": Local, "loopback": Loopback}[kind]
+    kinds: dict[str, Callable[[Service], Transport]] = {"local": Local, "loopback": Loopback}
+    make = kinds[kind]
 
     def made(provider: Service) -> Transport:
         return Twice(make(provider)) if twice else make(provider)
