@@ -6,12 +6,12 @@ import sys
 
 from django.core.management import execute_from_command_line
 
+from shop.settings import SettingsError
+
 
 def main() -> None:
     """Run the command named on the command line."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    from shop.settings import SettingsError
-
     try:
         execute_from_command_line(sys.argv)
     except SettingsError as error:

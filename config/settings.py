@@ -26,10 +26,10 @@ if len(set(CONTEXTS)) < len(CONTEXTS):
     env.problems.append("CONTEXTS: a context is named twice")
 CONTEXTS = tuple(name for name in KNOWN_CONTEXTS if name in CONTEXTS)
 CONTEXT_URLS = {name: env.text(f"{name.upper()}_URL") for name in KNOWN_CONTEXTS if env.text(f"{name.upper()}_URL")}
-for _name in CONTEXT_URLS:
+for _name, _url in CONTEXT_URLS.items():
     if _name in CONTEXTS:
         env.problems.append(f"{_name.upper()}_URL: {_name} is hosted here, so it can't live elsewhere too")
-    if not CONTEXT_URLS[_name].startswith(("http://", "https://")):
+    if not _url.startswith(("http://", "https://")):
         env.problems.append(f"{_name.upper()}_URL: must be an http(s) address")
 _fragments: list[Fragment] = [import_string(f"contexts.{name}.settings.fragment")(env) for name in CONTEXTS]
 
@@ -95,7 +95,10 @@ SIGNING_KEYS = env.text("SIGNING_KEYS", str(SHOP_HOME / "keys" / f"{STAFF_CONTEX
 TOKEN_ISSUER = "shop"  # noqa: S105  a name, no secret
 TOKEN_AUDIENCE = "shop"  # noqa: S105  a name, no secret
 AUTH_USER_MODEL = "shop_staff.StaffUser"
-PASSWORD_HASHERS = ["shop.staff.hashers.OwaspArgon2Hasher", "django.contrib.auth.hashers.Argon2PasswordHasher"]
+PASSWORD_HASHERS = [
+    "shop.staff.hashers.OwaspArgon2Hasher",
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
@@ -123,7 +126,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": [],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "EXCEPTION_HANDLER": "shop.http.problems.drf_problem",
+    "EXCEPTION_HANDLER": "shop.http.drf.drf_problem",
     "UNAUTHENTICATED_USER": None,
 }
 

@@ -1,4 +1,4 @@
-"""Databases of the test suite: the same aliases on the engine that ``SHOP_TEST_ENGINE`` names, under names of this run."""
+"""Databases of the test suite: the same aliases on the engine of `SHOP_TEST_ENGINE`, under names of this run."""
 
 import os
 import tempfile

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, path
 
+from shop.gateway.jwks import jwks
 from shop.gateway.mount import mount
 from shop.gateway.pages import landing
 from shop.observability.health import livez, readyz
@@ -17,6 +18,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", landing),
     path("livez", livez),
     path("readyz", readyz),
+    path(".well-known/jwks.json", jwks),
     path("admin/", admin.site.urls),
     *(mount(name) for name in settings.CONTEXTS),
 ]

@@ -8,13 +8,8 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 application = get_wsgi_application()
 
+from shop.events.embedded import Embedded  # noqa: E402  models load after the application is set up
 
-def _start_delivery() -> None:
-    from shop.events.embedded import Embedded
-
-    delivery = Embedded()
-    delivery.start()
-    atexit.register(delivery.stop)
-
-
-_start_delivery()
+delivery = Embedded()
+delivery.start()
+atexit.register(delivery.stop)

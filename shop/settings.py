@@ -1,4 +1,4 @@
-"""Reading the environment, and the shape of what a context adds to a process. `config` and `contexts/*/settings` come in."""
+"""Reading the environment, and what a context adds to a process. `config` and `contexts/*/settings` come in."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 type Database = dict[str, Any]
 
 BUSY_TIMEOUT_SECONDS: Final = 5
+MAX_DIGITS: Final = 19
 DATABASE_URL_FORMS: Final = "must be postgres://user:password@host:port/name or sqlite:///path"
 STATEMENTS_AT_SQLITE_START: Final = (
     f"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout={BUSY_TIMEOUT_SECONDS * 1000};"
@@ -46,7 +47,7 @@ class Env:
         if not given:
             return default
         digits = given.removeprefix("-")
-        if not (digits.isascii() and digits.isdigit() and len(digits) < 20 and low <= int(given) <= high):
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= MAX_DIGITS and low <= int(given) <= high):
             self.problems.append(f"{name}: must be a whole number from {low} to {high}, not {given!r}")
             return default
         return int(given)

@@ -43,6 +43,24 @@ def sql_fence(request: pytest.FixtureRequest) -> "Iterator[SqlFence]":
         pytest.fail("\n".join(fence.violations[:5]))
 
 
+@pytest.fixture(autouse=True)
+def no_connection_stays_in_threads_of_across(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The threads outlive the tests, and PostgreSQL drops no database that somebody is connected to."""
+    from django.db import connections
+
+    from shop.sharding import scatter
+
+    ask_and_keep: Callable[..., Any] = scatter._in_thread
+
+    def ask_and_close(*asked: Any) -> Any:
+        try:
+            return ask_and_keep(*asked)
+        finally:
+            connections.close_all()
+
+    monkeypatch.setattr(scatter, "_in_thread", ask_and_close)
+
+
 @pytest.fixture
 def deliver_events() -> Callable[[], None]:
     """Relay and retry on every shard until nothing is due."""

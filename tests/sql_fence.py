@@ -1,4 +1,4 @@
-"""Every statement of a test is parsed: it may touch the tables of its database's own context only, and of the acting one."""
+"""Every statement of a test is parsed: it may touch only tables of its database's context and of the acting one."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +13,15 @@ from shop.services import acting_context
 from shop.sharding import context_of_alias, hosted_contexts
 
 DIALECTS = {"sqlite": "sqlite", "postgresql": "postgres"}
-UNPARSED = ("SAVEPOINT", "RELEASE SAVEPOINT", "ROLLBACK TO SAVEPOINT", "PRAGMA", "SET CONSTRAINTS", "BEGIN", "COMMIT")
+UNPARSED = (
+    "SAVEPOINT",
+    "RELEASE SAVEPOINT",
+    "ROLLBACK TO SAVEPOINT",
+    "PRAGMA",
+    "SET CONSTRAINTS",
+    "BEGIN",
+    "COMMIT",
+)
 
 
 def tables_in(sql: str, dialect: str) -> frozenset[str]:
@@ -62,14 +70,15 @@ class SqlFence:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Look at every statement of every thread inside the block."""
-        original: Callable[..., Any] = CursorWrapper._execute_with_wrappers
+        cursors: Any = CursorWrapper
+        original: Callable[..., Any] = cursors._execute_with_wrappers
 
         def watched(cursor: Any, sql: Any, params: Any, many: bool, executor: Any) -> Any:
             self.look(str(sql), cursor.db.alias, cursor.db.vendor)
             return original(cursor, sql, params, many, executor)
 
-        CursorWrapper._execute_with_wrappers = watched
+        cursors._execute_with_wrappers = watched
         try:
             yield
         finally:
-            CursorWrapper._execute_with_wrappers = original
+            cursors._execute_with_wrappers = original

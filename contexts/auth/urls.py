@@ -1,8 +1,24 @@
-"""Addresses of auth, under `/api/v1/auth/`."""
+"""Addresses of auth, under `/api/v1/auth/`. The keys of tokens are at the root: `shop.gateway.jwks`."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-from shop.gateway.routes import Route
+from contexts.auth import api
+from shop.gateway.routes import Route, Who
 
-ROUTES: tuple[Route, ...] = ()
-urlpatterns: list[URLPattern] = []
+ROUTES: tuple[Route, ...] = (
+    Route(method="POST", path="register", who=Who.ANYONE, has_body=True),
+    Route(method="POST", path="token", who=Who.ANYONE, has_body=True),
+    Route(method="POST", path="staff/token", who=Who.ANYONE, has_body=True),
+    Route(method="POST", path="token/refresh", who=Who.ANYONE, has_body=True),
+    Route(method="POST", path="token/revoke", who=Who.ANYONE, has_body=True),
+    Route(method="GET", path="me", who=Who.CUSTOMER),
+    Route(method="PATCH", path="me", who=Who.CUSTOMER, has_body=True),
+)
+urlpatterns: list[URLPattern] = [
+    path("register", api.RegisterView.as_view()),
+    path("token", api.TokenView.as_view()),
+    path("staff/token", api.StaffTokenView.as_view()),
+    path("token/refresh", api.RefreshView.as_view()),
+    path("token/revoke", api.RevokeView.as_view()),
+    path("me", api.MeView.as_view()),
+]

@@ -9,3 +9,12 @@ class CatalogConfig(AppConfig):
     name = "contexts.catalog"
     label = "shop_catalog"
     verbose_name = "Catalog"
+
+    def ready(self) -> None:
+        """Provide the service; importing `tasks` declares the jobs."""
+        from contexts.catalog import tasks  # noqa: F401
+        from contexts.catalog.contract import CatalogService
+        from contexts.catalog.services import Catalog
+        from shop.services import provide
+
+        provide(CatalogService, Catalog())

@@ -135,7 +135,8 @@ class CatalogService(Service):
         Safe to repeat. An expired hold is taken again if the pieces are still there.
 
         Raises:
-            OutOfStockError: An expired hold's pieces are gone. Other lines may be committed: `cancel` returns them.
+            OutOfStockError: An expired hold's pieces are gone. Other lines may be committed: `cancel` gives them
+                back.
             ReservationCancelledError: The reservation was cancelled.
         """
         raise NotImplementedError

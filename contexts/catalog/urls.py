@@ -1,8 +1,31 @@
 """Addresses of catalog, under `/api/v1/catalog/`."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-from shop.gateway.routes import Route
+from contexts.catalog.api import (
+    CategoriesView,
+    CategoryView,
+    ProductsView,
+    ProductView,
+    VariantStockView,
+)
+from shop.gateway.routes import Key, Route, Who
 
-ROUTES: tuple[Route, ...] = ()
-urlpatterns: list[URLPattern] = []
+EDITOR = "catalog_editor"
+
+ROUTES: tuple[Route, ...] = (
+    Route(method="GET", path="categories", who=Who.READER),
+    Route(method="POST", path="categories", who=Who.STAFF, role=EDITOR, key=Key.ACCEPTED, has_body=True),
+    Route(method="GET", path="categories/<category_id>", who=Who.READER),
+    Route(method="GET", path="products", who=Who.READER),
+    Route(method="POST", path="products", who=Who.STAFF, role=EDITOR, key=Key.REQUIRED, has_body=True),
+    Route(method="GET", path="products/<product_id>", who=Who.READER),
+    Route(method="GET", path="variants/<variant_id>/stock", who=Who.STAFF),
+)
+urlpatterns: list[URLPattern] = [
+    path("categories", CategoriesView.as_view()),
+    path("categories/<category_id>", CategoryView.as_view()),
+    path("products", ProductsView.as_view()),
+    path("products/<product_id>", ProductView.as_view()),
+    path("variants/<variant_id>/stock", VariantStockView.as_view()),
+]

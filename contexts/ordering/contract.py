@@ -1,9 +1,59 @@
-"""What other contexts may know about ordering: its events. Nothing lies downstream of it, so it offers no service."""
+"""What may be known of ordering: its events, errors and values. Nothing lies downstream, so it offers no service."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from shop.contract import Event
+from shop.contract import ConflictError, DeclinedError, Event, InvalidError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderLineRequest:
+    """So many pieces of a variant (decimal ID)."""
+
+    variant_id: str
+    quantity: int
+
+
+class DuplicateLineError(InvalidError):
+    """A variant stands in an order twice."""
+
+    code = "duplicate_line"
+
+
+class CurrencyMismatchError(ConflictError):
+    """The variants are sold in different currencies."""
+
+    code = "currency_mismatch"
+
+
+class TotalChangedError(ConflictError):
+    """The total is not the one that the shopper agreed to."""
+
+    code = "total_changed"
+
+
+class OrderNotPayableError(ConflictError):
+    """The order is paid, cancelled or expired."""
+
+    code = "order_not_payable"
+
+
+class PaymentInProgressError(ConflictError):
+    """Another attempt to pay this order is under way."""
+
+    code = "payment_in_progress"
+
+
+class PaymentDeclinedError(DeclinedError):
+    """The provider refused the payment; the order stays payable."""
+
+    code = "payment_declined"
+
+
+class UnknownProviderError(InvalidError):
+    """There is no such payment provider, or it does not know the token."""
+
+    code = "unknown_provider"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,3 +87,11 @@ class OrderCancelled(OrderEvent):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderExpired(OrderEvent):
     """An order was not paid in time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRefunded(OrderEvent):
+    """Money of an order went back."""
+
+    amount: int
+    currency: str

@@ -1,8 +1,17 @@
-"""Addresses of ordering, under `/api/v1/ordering/`."""
+"""Addresses of ordering, under `/api/v1/ordering/`, and who may call what."""
 
-from django.urls import URLPattern
+from contexts.ordering.api import router
+from shop.gateway.routes import Key, Route, Who
+from shop.http.ninja import make_api
 
-from shop.gateway.routes import Route
+ROUTES = (
+    Route(method="POST", path="orders", who=Who.CUSTOMER, key=Key.REQUIRED, has_body=True),
+    Route(method="GET", path="orders", who=Who.CUSTOMER_OR_STAFF),
+    Route(method="GET", path="orders/<order_id>", who=Who.CUSTOMER_OR_STAFF),
+    Route(method="POST", path="orders/<order_id>/payments", who=Who.CUSTOMER, key=Key.REQUIRED, has_body=True),
+)
 
-ROUTES: tuple[Route, ...] = ()
-urlpatterns: list[URLPattern] = []
+api = make_api("ordering")
+api.add_router("", router)
+app_name = "ordering"
+urlpatterns = api.urls[0]

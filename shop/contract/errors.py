@@ -81,43 +81,43 @@ class UnavailableError(ContextError):
     code = "unavailable"
 
 
-class ServiceUnavailable(UnavailableError):  # noqa: N818  the field's name for it
+class ServiceUnavailable(UnavailableError):
     """The target can't be reached, or is switched off."""
 
     code = "service_unavailable"
 
 
-class DeadlineExceeded(UnavailableError):  # noqa: N818  the field's name for it
+class DeadlineExceeded(UnavailableError):
     """No time is left to start the call."""
 
     code = "deadline_exceeded"
 
 
-class CircuitOpen(UnavailableError):  # noqa: N818  the field's name for it
+class CircuitOpen(UnavailableError):
     """The target failed too often; it is given a rest."""
 
     code = "circuit_open"
 
 
-class ContractMismatch(UnavailableError):  # noqa: N818  the field's name for it
+class ContractMismatch(UnavailableError):
     """Caller and callee disagree about the contract."""
 
     code = "contract_mismatch"
 
 
-class OutcomeUnknown(UnavailableError):  # noqa: N818  the field's name for it
+class OutcomeUnknown(UnavailableError):
     """A command was sent and no answer came back. Send it again under the same key."""
 
     code = "outcome_unknown"
 
 
-class RemoteFault(UnavailableError):  # noqa: N818  the field's name for it
+class RemoteFault(UnavailableError):
     """The callee failed with an error that its contract does not declare. The cause is in the callee's log."""
 
     code = "remote_fault"
 
 
-class NotAuthorized(ForbiddenError):  # noqa: N818  the field's name for it
+class NotAuthorized(ForbiddenError):
     """The calling context is not among the callers that the contract names."""
 
     code = "caller_not_authorized"

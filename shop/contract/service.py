@@ -124,12 +124,20 @@ def atomic[**P, R](
 
 
 def saga[**P, R](
-    *, key: str, callers: Collection[str], timeout_seconds: float = 5.0, errors: tuple[type[ContextError], ...] = ()
+    *,
+    key: str,
+    callers: Collection[str],
+    timeout_seconds: float = 5.0,
+    errors: tuple[type[ContextError], ...] = (),
 ) -> Callable[[_Method[P, R]], _Method[P, R]]:
     """Declare a command over several shards or services, repeatable by its own rows under ``key``."""
     return _declare(
         _Declaration(
-            kind=Kind.SAGA, timeout_seconds=timeout_seconds, errors=errors, callers=frozenset(callers), key=key
+            kind=Kind.SAGA,
+            timeout_seconds=timeout_seconds,
+            errors=errors,
+            callers=frozenset(callers),
+            key=key,
         )
     )
 

@@ -1,4 +1,4 @@
-"""Events: publish → outbox → relay → inbox-guarded handler, and the jobs that run beside them. Contexts come in here."""
+"""Events: publish → outbox → relay → inbox-guarded handler; jobs run beside them. Contexts come in here."""
 
 from shop.events.handlers import on
 from shop.events.jobs import every

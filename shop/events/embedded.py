@@ -1,4 +1,4 @@
-"""Delivery without a broker: threads of the server process relay, retry and sweep. Started by the server's entry only."""
+"""Delivery without a broker: threads of the server process. Started by the server's entry only."""
 
 import threading
 from collections.abc import Callable

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from shop.contract import Event
 from shop.events.models import OutboxEvent
@@ -61,6 +61,4 @@ class Envelope:
 
     def open(self, event_type: type[Event]) -> Event:
         """The event itself."""
-        event = adapter(event_type).validate_python(self.payload)
-        assert isinstance(event, Event)
-        return event
+        return cast(Event, adapter(event_type).validate_python(self.payload))

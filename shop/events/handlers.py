@@ -48,7 +48,12 @@ def on[E: Event](
         if name in _handlers:
             raise TypeError(f"two handlers are named {name}")
         _handlers[name] = Handler(
-            name=name, context=context, event_type=event_type, run=function, atomic=atomic, latest_wins=latest_wins
+            name=name,
+            context=context,
+            event_type=event_type,
+            run=function,
+            atomic=atomic,
+            latest_wins=latest_wins,
         )
         return function
 

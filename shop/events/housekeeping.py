@@ -21,4 +21,3 @@ def finish_dangling_values(context: str) -> int:
     for row in rows:
         resolve_dangling(context, row)
     return len(rows)
-

@@ -1,4 +1,4 @@
-"""The consumer's side: every event's fate at every handler, effect and record together where a transaction can hold both."""
+"""The consumer's side: every event's fate at every handler, recorded with its effect where one transaction can."""
 
 from copy import copy
 from datetime import UTC, datetime, timedelta
@@ -59,7 +59,7 @@ def attempt(entry: InboxEntry, envelope: Envelope, handler: Handler, *, new: boo
             causation.reset(why)
 
 
-class _Repeated(Exception):  # noqa: N818  a signal within this module, no error
+class _Repeated(Exception):
     """Another delivery of the same event has been recorded meanwhile."""
 
 
@@ -137,9 +137,7 @@ def held_back(alias: str, entry: InboxEntry) -> bool:
 
 def _later_done(alias: str, entry: InboxEntry) -> bool:
     rows = InboxEntry.objects.using(alias)
-    return rows.filter(
-        handler=entry.handler, key=entry.key, event_seq__gt=entry.event_seq, state=State.DONE
-    ).exists()
+    return rows.filter(handler=entry.handler, key=entry.key, event_seq__gt=entry.event_seq, state=State.DONE).exists()
 
 
 def _entry(envelope: Envelope, handler: Handler) -> InboxEntry:

@@ -1,1 +1,4 @@
-"""The single entry: route table, request pipeline, tokens, pages. Only `config` and the contexts' `urls` come in."""
+"""The single entry: route table, request pipeline, tokens, pages.
+
+`config` and the contexts' `urls` come in; to `tokens` also auth, which signs them.
+"""

@@ -38,7 +38,7 @@ def key_ring() -> KeyRing:
 @lru_cache(maxsize=2)
 def _read(path: Path, _changed: int) -> KeyRing:
     entries = json.loads(path.read_text())["keys"]
-    private = {entry["kid"]: ECAlgorithm.from_jwk(entry) for entry in entries}
+    private: dict[str, Any] = {entry["kid"]: ECAlgorithm.from_jwk(entry) for entry in entries}
     return KeyRing(
         signing=entries[0]["kid"],
         private=private,

@@ -35,7 +35,8 @@ def trace_requests(get_response: Next) -> Next:
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         started = time.perf_counter()
-        with traced() as trace, structlog.contextvars.bound_contextvars(context=""):
+        structlog.contextvars.clear_contextvars()  # what the thread's last request bound is not ours
+        with traced() as trace:
             answer = get_response(request)
             answer["X-Request-ID"] = trace
             match = request.resolver_match
@@ -93,9 +94,9 @@ class Pipeline:
 
     def _admit(self, request: HttpRequest, route: Route, context: str) -> HttpResponse | None:
         stack: ExitStack = request.stack  # type: ignore[attr-defined]  # set in __call__
+        structlog.contextvars.bind_contextvars(context=context)
         stack.enter_context(acting_as(context))
         stack.enter_context(deadline(route.timeout_seconds))
-        structlog.contextvars.bind_contextvars(context=context)
         check_body(request, route)
         principal = _principal_of(request, route)
         request.principal = principal  # type: ignore[attr-defined]  # read by the contexts' api
@@ -146,7 +147,7 @@ def _key_of(request: HttpRequest, route: Route) -> str | None:
             raise MalformedRequest(400, "idempotency_key_required", "send an Idempotency-Key header")
         return None
     if not (1 <= len(given) <= MAX_KEY_LENGTH and given.isascii() and given.isprintable()):
-        raise MalformedRequest(400, "idempotency_key_required", "an Idempotency-Key is 1–255 printable ASCII characters")
+        raise MalformedRequest(
+            400, "idempotency_key_required", "an Idempotency-Key is 1-255 printable ASCII characters"
+        )
     return given
-
-

@@ -7,12 +7,11 @@ from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from shop.contract import ContextError
-from shop.sharding import aliases_of, hosted_contexts, shard_map
+from shop.sharding import ShardMapMissing, aliases_of, hosted_contexts, shard_map
 
 
 def landing(request: HttpRequest) -> HttpResponse:
-    """Contexts, their shards, and where to go from here."""
+    """Contexts, their shards with the buckets they own, and where to go from here."""
     contexts = [{"name": name, "shards": _shards(name)} for name in hosted_contexts()]
     return render(request, "shop/landing.html", {"contexts": contexts, "engine": settings.SHOP_ENGINES})
 
@@ -20,6 +19,9 @@ def landing(request: HttpRequest) -> HttpResponse:
 def _shards(context: str) -> list[dict[str, Any]]:
     try:
         owners = shard_map(context)
-    except (LookupError, ContextError, DatabaseError):  # not migrated yet, or not there: the page says less
+    except (ShardMapMissing, DatabaseError):
         return [{"alias": alias, "slices": []} for alias in aliases_of(context)]
-    return [{"alias": alias, "slices": owners.slices_of(alias)} for alias in aliases_of(context)]
+    return [
+        {"alias": alias, "slices": [{"lo": lo, "width": hi - lo + 1} for lo, hi in owners.slices_of(alias)]}
+        for alias in aliases_of(context)
+    ]

@@ -1,1 +1,1 @@
-"""What every public API shares: problems, Idempotency-Key, paging, IDs in requests. The contexts' `api` comes in here."""
+"""What every public API shares: problems, Idempotency-Key, paging, IDs. The contexts' `api` comes in here."""

@@ -4,10 +4,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 
+from django.http import HttpResponse
 from rest_framework import serializers
+from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
+from rest_framework.settings import api_settings
 
-from shop.contract import Money
+from shop.contract import Fault, Money
+from shop.http.problems import problem, problem_of
 from shop.sharding.public_ids import InvalidPublicId, number_of
 
 MAX_PRICE: Final = 10**12
@@ -20,7 +24,7 @@ class Body(serializers.Serializer[Any]):
         """Validated values by field name."""
         if not isinstance(data, Mapping):
             fault = serializers.ErrorDetail("must be an object", "not_an_object")
-            raise serializers.ValidationError({"non_field_errors": [fault]})
+            raise serializers.ValidationError({api_settings.NON_FIELD_ERRORS_KEY: [fault]})
         if unknown := sorted(set(data) - set(self.fields)):
             raise serializers.ValidationError(
                 {str(name): [serializers.ErrorDetail("there is no such field", "unknown_field")] for name in unknown}
@@ -74,3 +78,26 @@ def moment(at: datetime | None) -> str | None:
     """A time as the API shows it: RFC 3339 in UTC with ``Z``."""
     return None if at is None else at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
+
+def drf_problem(error: Exception, _context: Any) -> HttpResponse:
+    """Django REST framework's EXCEPTION_HANDLER: its own exceptions in our words."""
+    if isinstance(error, ValidationError):
+        return problem(422, "invalid", "the request is not valid", faults_of_drf(error.detail))
+    if isinstance(error, APIException):
+        return problem(error.status_code, error.default_code, str(error.default_detail))
+    return problem_of(error)
+
+
+def faults_of_drf(detail: Any, path: str = "") -> list[Fault]:
+    """DRF's nested details as a flat list with dotted paths."""
+    if isinstance(detail, Mapping):
+        parts = [
+            faults_of_drf(inner, path if key == "non_field_errors" else f"{path}.{key}".strip("."))
+            for key, inner in detail.items()
+        ]
+        return [fault for part in parts for fault in part]
+    if isinstance(detail, list) and detail and isinstance(detail[0], Mapping | list):
+        parts = [faults_of_drf(inner, f"{path}.{position}".strip(".")) for position, inner in enumerate(detail)]
+        return [fault for part in parts for fault in part]
+    items = detail if isinstance(detail, list) else [detail]
+    return [Fault(field=path, code=getattr(item, "code", "invalid"), detail=str(item)) for item in items]

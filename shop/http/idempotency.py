@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Final
 
 from django.db import IntegrityError
@@ -128,7 +129,11 @@ def claim(context: str, principal: Principal, key: str, request: HttpRequest) ->
             row.lease_token, row.lease_until = uuid.uuid4(), _lease_end()
             row.save(using=scope.alias, update_fields=("lease_token", "lease_until"))
     return Claim(
-        context=context, shard_key=shard_key, row_id=row.pk, token=row.lease_token, resource_id=row.resource_id
+        context=context,
+        shard_key=shard_key,
+        row_id=row.pk,
+        token=row.lease_token,
+        resource_id=row.resource_id,
     )
 
 
@@ -136,9 +141,9 @@ def finish(held: Claim, response: HttpResponse) -> HttpResponse:
     """Keep or drop the claim as the answer asks; returns what goes out."""
     if held.answer is not None:
         return held.answer
-    if response.status_code < 300 or response.status_code in KEPT_STATUS:
+    if response.status_code < HTTPStatus.MULTIPLE_CHOICES or response.status_code in KEPT_STATUS:
         held.keep(response)
-    elif response.status_code >= 500:
+    elif response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         held.give_up()
     else:
         held.withdraw()
@@ -174,7 +179,9 @@ def forget_old_claims(context: str, aliases: list[str]) -> int:
     before = datetime.now(UTC) - timedelta(hours=KEPT_HOURS)
     gone = 0
     for alias in aliases:
-        old = list(IdempotencyClaim.objects.using(alias).filter(created_at__lt=before).values_list("pk", flat=True)[:500])
+        old = list(
+            IdempotencyClaim.objects.using(alias).filter(created_at__lt=before).values_list("pk", flat=True)[:500]
+        )
         if old:
             with shard_atomic(context, old[0]) as scope:
                 gone += IdempotencyClaim.objects.using(scope.alias).filter(pk__in=old).delete()[0]

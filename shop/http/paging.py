@@ -13,13 +13,13 @@ MAX_LIMIT: Final = 100
 
 
 def limit_of(query: Mapping[str, str]) -> int:
-    """`?limit=`, 1–100.
+    """`?limit=`, 1-100.
 
     Raises:
         InvalidError: It is something else.
     """
     given = query.get("limit", str(DEFAULT_LIMIT))
-    if not (given.isascii() and given.isdigit() and len(given) < 10 and 1 <= int(given) <= MAX_LIMIT):
+    if not (given.isascii() and given.isdigit() and len(given) <= len(str(MAX_LIMIT)) and 1 <= int(given) <= MAX_LIMIT):
         detail = f"must be a whole number from 1 to {MAX_LIMIT}"
         raise InvalidError(detail=detail, faults=(Fault(field="limit", code="out_of_range", detail=detail),))
     return int(given)

@@ -43,8 +43,16 @@ _STATUS: Final[tuple[tuple[type[Exception], int], ...]] = (
     (UnavailableError, 503),
 )
 
+_FOREIGN: Final[tuple[tuple[type[Exception], int, str, str], ...]] = (
+    (RequestDataTooBig, 413, "body_too_large", "the body is larger than 1 MiB"),
+    (Http404, 404, "not_found", "there is nothing here"),
+    (SuspiciousOperation, 400, "bad_request", "the request was refused"),
+    (OperationalError, 503, "unavailable", "a database is busy or does not answer; try again"),
+    (InterfaceError, 503, "unavailable", "a database is busy or does not answer; try again"),
+)
 
-class MalformedRequest(ContextError):  # noqa: N818  a request at fault, not this program
+
+class MalformedRequest(ContextError):
     """The request can't be read at all: ``status`` 400, 405, 413 or 415."""
 
     def __init__(self, status: int, code: str, detail: str) -> None:
@@ -54,7 +62,11 @@ class MalformedRequest(ContextError):  # noqa: N818  a request at fault, not thi
 
 
 def problem(
-    status: int, code: str, detail: str = "", faults: Iterable[Fault] = (), headers: Mapping[str, str] | None = None
+    status: int,
+    code: str,
+    detail: str = "",
+    faults: Iterable[Fault] = (),
+    headers: Mapping[str, str] | None = None,
 ) -> HttpResponse:
     """A problem as an HTTP answer."""
     body: dict[str, Any] = {
@@ -85,15 +97,9 @@ def problem_of(error: Exception) -> HttpResponse:
     """The problem that an exception is to a client; what nobody expected is logged and told as 500 without detail."""
     if isinstance(error, MalformedRequest):
         return problem(error.status, error.code, error.detail)
-    if isinstance(error, RequestDataTooBig):
-        return problem(413, "body_too_large", "the body is larger than 1 MiB")
-    if isinstance(error, Http404):
-        return problem(404, "not_found", "there is nothing here")
-    if isinstance(error, SuspiciousOperation):
-        return problem(400, "bad_request", "the request was refused")
-    if isinstance(error, OperationalError | InterfaceError):
-        log.warning("database_unavailable", error=type(error).__name__)
-        return problem(503, "unavailable", "a database is busy or does not answer; try again")
+    for kind, status, code, detail in _FOREIGN:
+        if isinstance(error, kind):
+            return problem(status, code, detail)
     if isinstance(error, ContextError):
         status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
         if status != HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -120,26 +126,3 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler500."""
     return problem(500, "internal_error", "the error is ours and has been logged")
-
-
-def drf_problem(error: Exception, context: Any) -> HttpResponse:
-    """Django REST framework's EXCEPTION_HANDLER: its own exceptions in our words."""
-    from rest_framework.exceptions import APIException, ValidationError  # not needed where no context speaks DRF
-
-    if isinstance(error, ValidationError):
-        return problem(422, "invalid", "the request is not valid", faults_of_drf(error.detail))
-    if isinstance(error, APIException):
-        return problem(error.status_code, error.default_code, str(error.default_detail))
-    return problem_of(error)
-
-
-def faults_of_drf(detail: Any, path: str = "") -> list[Fault]:
-    """DRF's nested details as a flat list with dotted paths."""
-    if isinstance(detail, Mapping):
-        parts = [faults_of_drf(inner, path if key == "non_field_errors" else f"{path}.{key}".strip(".")) for key, inner in detail.items()]
-        return [fault for part in parts for fault in part]
-    if isinstance(detail, list) and detail and isinstance(detail[0], Mapping | list):
-        parts = [faults_of_drf(inner, f"{path}.{position}".strip(".")) for position, inner in enumerate(detail)]
-        return [fault for part in parts for fault in part]
-    items = detail if isinstance(detail, list) else [detail]
-    return [Fault(field=path, code=getattr(item, "code", "invalid"), detail=str(item)) for item in items]

@@ -5,197 +5,251 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='DatabaseIdentity',
+            name="DatabaseIdentity",
             fields=[
-                ('uuid', models.UUIDField(primary_key=True, serialize=False)),
-                ('context', models.CharField(max_length=50)),
-                ('alias', models.CharField(max_length=60)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("uuid", models.UUIDField(primary_key=True, serialize=False)),
+                ("context", models.CharField(max_length=50)),
+                ("alias", models.CharField(max_length=60)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Duty',
+            name="Duty",
             fields=[
-                ('name', models.CharField(max_length=120, primary_key=True, serialize=False)),
-                ('token', models.UUIDField()),
-                ('until', models.DateTimeField()),
+                ("name", models.CharField(max_length=120, primary_key=True, serialize=False)),
+                ("token", models.UUIDField()),
+                ("until", models.DateTimeField()),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Shard',
+            name="Shard",
             fields=[
-                ('alias', models.CharField(max_length=60, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("alias", models.CharField(max_length=60, primary_key=True, serialize=False)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='ShardEpoch',
+            name="ShardEpoch",
             fields=[
-                ('id', models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False)),
-                ('epoch', models.BigIntegerField(default=1)),
+                ("id", models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False)),
+                ("epoch", models.BigIntegerField(default=1)),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='ShardMapEntry',
+            name="ShardMapEntry",
             fields=[
-                ('lo', models.PositiveSmallIntegerField(primary_key=True, serialize=False)),
-                ('hi', models.PositiveSmallIntegerField()),
-                ('alias', models.CharField(max_length=60)),
-                ('epoch', models.BigIntegerField(default=1)),
+                ("lo", models.PositiveSmallIntegerField(primary_key=True, serialize=False)),
+                ("hi", models.PositiveSmallIntegerField()),
+                ("alias", models.CharField(max_length=60)),
+                ("epoch", models.BigIntegerField(default=1)),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='UniqueTarget',
+            name="UniqueTarget",
             fields=[
-                ('id', models.BigIntegerField(primary_key=True, serialize=False)),
-                ('void', models.BooleanField(default=False)),
+                ("id", models.BigIntegerField(primary_key=True, serialize=False)),
+                ("void", models.BooleanField(default=False)),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='IdempotencyClaim',
+            name="IdempotencyClaim",
             fields=[
-                ('id', models.BigIntegerField(primary_key=True, serialize=False)),
-                ('principal', models.CharField(max_length=40)),
-                ('key', models.CharField(max_length=255)),
-                ('fingerprint', models.CharField(max_length=64)),
-                ('state', models.CharField(choices=[('running', 'Running'), ('done', 'Done')], default='running', max_length=8)),
-                ('lease_token', models.UUIDField()),
-                ('lease_until', models.DateTimeField()),
-                ('resource_id', models.BigIntegerField()),
-                ('status', models.PositiveSmallIntegerField(null=True)),
-                ('headers', models.JSONField(default=dict)),
-                ('body', models.BinaryField(default=b'')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("id", models.BigIntegerField(primary_key=True, serialize=False)),
+                ("principal", models.CharField(max_length=40)),
+                ("key", models.CharField(max_length=255)),
+                ("fingerprint", models.CharField(max_length=64)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("running", "Running"), ("done", "Done")], default="running", max_length=8
+                    ),
+                ),
+                ("lease_token", models.UUIDField()),
+                ("lease_until", models.DateTimeField()),
+                ("resource_id", models.BigIntegerField()),
+                ("status", models.PositiveSmallIntegerField(null=True)),
+                ("headers", models.JSONField(default=dict)),
+                ("body", models.BinaryField(default=b"")),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
             options={
-                'indexes': [models.Index(fields=['created_at'], name='shop_claim_age')],
-                'constraints': [models.UniqueConstraint(fields=('principal', 'key'), name='shop_claim_once')],
+                "indexes": [models.Index(fields=["created_at"], name="shop_claim_age")],
+                "constraints": [models.UniqueConstraint(fields=("principal", "key"), name="shop_claim_once")],
             },
         ),
         migrations.CreateModel(
-            name='InboxEntry',
+            name="InboxEntry",
             fields=[
-                ('id', models.BigIntegerField(primary_key=True, serialize=False)),
-                ('handler', models.CharField(max_length=120)),
-                ('event_id', models.BigIntegerField()),
-                ('key', models.CharField(max_length=20)),
-                ('event_seq', models.PositiveIntegerField()),
-                ('state', models.CharField(choices=[('done', 'Done'), ('retry', 'Retry'), ('dead', 'Dead'), ('skipped', 'Skipped')], max_length=8)),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('next_at', models.DateTimeField(null=True)),
-                ('envelope', models.JSONField(null=True)),
-                ('reason', models.CharField(max_length=200)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('lease_token', models.UUIDField(null=True)),
-                ('lease_until', models.DateTimeField(null=True)),
+                ("id", models.BigIntegerField(primary_key=True, serialize=False)),
+                ("handler", models.CharField(max_length=120)),
+                ("event_id", models.BigIntegerField()),
+                ("key", models.CharField(max_length=20)),
+                ("event_seq", models.PositiveIntegerField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("done", "Done"),
+                            ("retry", "Retry"),
+                            ("dead", "Dead"),
+                            ("skipped", "Skipped"),
+                        ],
+                        max_length=8,
+                    ),
+                ),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("next_at", models.DateTimeField(null=True)),
+                ("envelope", models.JSONField(null=True)),
+                ("reason", models.CharField(max_length=200)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("lease_token", models.UUIDField(null=True)),
+                ("lease_until", models.DateTimeField(null=True)),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('state', 'retry')), fields=['next_at'], name='shop_inbox_due'), models.Index(condition=models.Q(('state__in', ('retry', 'dead'))), fields=['handler', 'key', 'event_seq'], name='shop_inbox_holding')],
-                'constraints': [models.UniqueConstraint(fields=('handler', 'event_id'), name='shop_inbox_once')],
+                "indexes": [
+                    models.Index(condition=models.Q(("state", "retry")), fields=["next_at"], name="shop_inbox_due"),
+                    models.Index(
+                        condition=models.Q(("state__in", ("retry", "dead"))),
+                        fields=["handler", "key", "event_seq"],
+                        name="shop_inbox_holding",
+                    ),
+                ],
+                "constraints": [models.UniqueConstraint(fields=("handler", "event_id"), name="shop_inbox_once")],
             },
         ),
         migrations.CreateModel(
-            name='OutboxEvent',
+            name="OutboxEvent",
             fields=[
-                ('id', models.BigIntegerField(primary_key=True, serialize=False)),
-                ('topic', models.CharField(max_length=120)),
-                ('key', models.CharField(max_length=20)),
-                ('shard_key', models.BigIntegerField()),
-                ('event_seq', models.PositiveIntegerField()),
-                ('payload', models.JSONField()),
-                ('traceparent', models.CharField(max_length=60)),
-                ('actor', models.CharField(max_length=40)),
-                ('causation', models.CharField(max_length=140)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('state', models.CharField(choices=[('pending', 'Pending'), ('handed_over', 'Handed Over'), ('skipped', 'Skipped')], default='pending', max_length=12)),
-                ('reason', models.CharField(max_length=200)),
-                ('available_at', models.DateTimeField()),
-                ('lease_token', models.UUIDField(null=True)),
-                ('lease_until', models.DateTimeField(null=True)),
+                ("id", models.BigIntegerField(primary_key=True, serialize=False)),
+                ("topic", models.CharField(max_length=120)),
+                ("key", models.CharField(max_length=20)),
+                ("shard_key", models.BigIntegerField()),
+                ("event_seq", models.PositiveIntegerField()),
+                ("payload", models.JSONField()),
+                ("traceparent", models.CharField(max_length=60)),
+                ("actor", models.CharField(max_length=40)),
+                ("causation", models.CharField(max_length=140)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("pending", "Pending"),
+                            ("handed_over", "Handed Over"),
+                            ("skipped", "Skipped"),
+                        ],
+                        default="pending",
+                        max_length=12,
+                    ),
+                ),
+                ("reason", models.CharField(max_length=200)),
+                ("available_at", models.DateTimeField()),
+                ("lease_token", models.UUIDField(null=True)),
+                ("lease_until", models.DateTimeField(null=True)),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('state', 'pending')), fields=['available_at', 'id'], name='shop_outbox_due')],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state", "pending")),
+                        fields=["available_at", "id"],
+                        name="shop_outbox_due",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Outcome',
+            name="Outcome",
             fields=[
-                ('id', models.BigIntegerField(primary_key=True, serialize=False)),
-                ('caller', models.CharField(max_length=50)),
-                ('method', models.CharField(max_length=100)),
-                ('key', models.CharField(max_length=255)),
-                ('arguments_hash', models.CharField(max_length=64)),
-                ('result', models.TextField()),
-                ('error', models.TextField()),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("id", models.BigIntegerField(primary_key=True, serialize=False)),
+                ("caller", models.CharField(max_length=50)),
+                ("method", models.CharField(max_length=100)),
+                ("key", models.CharField(max_length=255)),
+                ("arguments_hash", models.CharField(max_length=64)),
+                ("result", models.TextField()),
+                ("error", models.TextField()),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('caller', 'method', 'key'), name='shop_outcome_once')],
+                "constraints": [models.UniqueConstraint(fields=("caller", "method", "key"), name="shop_outcome_once")],
             },
         ),
         migrations.CreateModel(
-            name='ShardSlice',
+            name="ShardSlice",
             fields=[
-                ('lo', models.PositiveSmallIntegerField(primary_key=True, serialize=False)),
-                ('hi', models.PositiveSmallIntegerField()),
-                ('owned', models.BooleanField()),
-                ('epoch', models.BigIntegerField(default=1)),
+                ("lo", models.PositiveSmallIntegerField(primary_key=True, serialize=False)),
+                ("hi", models.PositiveSmallIntegerField()),
+                ("owned", models.BooleanField()),
+                ("epoch", models.BigIntegerField(default=1)),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('hi__lt', 4096), ('lo__lte', models.F('hi'))), name='shop_slice_range')],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("hi__lt", 4096), ("lo__lte", models.F("hi"))),
+                        name="shop_slice_range",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='UniqueValue',
+            name="UniqueValue",
             fields=[
-                ('id', models.BigIntegerField(primary_key=True, serialize=False)),
-                ('kind', models.CharField(max_length=30)),
-                ('value', models.CharField(max_length=300)),
-                ('target_id', models.BigIntegerField()),
-                ('state', models.CharField(choices=[('reserved', 'Reserved'), ('confirmed', 'Confirmed')], max_length=10)),
-                ('reserved_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("id", models.BigIntegerField(primary_key=True, serialize=False)),
+                ("kind", models.CharField(max_length=30)),
+                ("value", models.CharField(max_length=300)),
+                ("target_id", models.BigIntegerField()),
+                (
+                    "state",
+                    models.CharField(choices=[("reserved", "Reserved"), ("confirmed", "Confirmed")], max_length=10),
+                ),
+                ("reserved_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('state', 'reserved')), fields=['reserved_at'], name='shop_unique_dangling')],
-                'constraints': [models.UniqueConstraint(fields=('kind', 'value'), name='shop_unique_value')],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state", "reserved")),
+                        fields=["reserved_at"],
+                        name="shop_unique_dangling",
+                    )
+                ],
+                "constraints": [models.UniqueConstraint(fields=("kind", "value"), name="shop_unique_value")],
             },
         ),
         migrations.CreateModel(
-            name='WorkerLease',
+            name="WorkerLease",
             fields=[
-                ('worker', models.PositiveSmallIntegerField(primary_key=True, serialize=False)),
-                ('token', models.UUIDField()),
-                ('high_ms', models.BigIntegerField()),
-                ('expires_at', models.DateTimeField()),
+                ("worker", models.PositiveSmallIntegerField(primary_key=True, serialize=False)),
+                ("token", models.UUIDField()),
+                ("high_ms", models.BigIntegerField()),
+                ("expires_at", models.DateTimeField()),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('worker__lt', 1024)), name='shop_worker_range')],
+                "constraints": [
+                    models.CheckConstraint(condition=models.Q(("worker__lt", 1024)), name="shop_worker_range")
+                ],
             },
         ),
     ]

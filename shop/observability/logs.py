@@ -1,11 +1,11 @@
-"""Log lines as JSON, one object per line on standard error. Named in the settings; no secrets, no personal data, no locals."""
+"""Log lines as JSON on standard error. Named in the settings; no secrets, no personal data, no locals."""
 
 import logging.config
 import sys
 from typing import Any
 
 import structlog
-from structlog.typing import EventDict, ExcInfo, WrappedLogger
+from structlog.typing import EventDict, WrappedLogger
 
 from shop.observability.trace import trace_id
 
@@ -16,15 +16,12 @@ def _add_trace(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
     return event
 
 
-class _Traceback(structlog.tracebacks.ExceptionDictTransformer):
-    """Keeps the first line of what an error says: databases repeat the row's values in the others."""
-
-    def __call__(self, exc_info: ExcInfo) -> list[dict[str, Any]]:
-        """The traceback as JSON values."""
-        found = super().__call__(exc_info)
-        for part in found:
-            part["exc_value"] = part["exc_value"].partition("\n")[0]
-        return found
+def _without_row_values(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+    """PostgreSQL quotes the offending row in the DETAIL of its errors: addresses, names."""
+    shown = event.get("exception")
+    for error in shown if isinstance(shown, list) else ():
+        error["exc_value"] = error["exc_value"].partition("\nDETAIL:")[0]
+    return event
 
 
 _PROCESSORS: tuple[structlog.typing.Processor, ...] = (
@@ -32,7 +29,10 @@ _PROCESSORS: tuple[structlog.typing.Processor, ...] = (
     structlog.stdlib.add_log_level,
     _add_trace,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
-    structlog.processors.ExceptionRenderer(_Traceback(show_locals=False, max_frames=20)),
+    structlog.processors.ExceptionRenderer(
+        structlog.tracebacks.ExceptionDictTransformer(show_locals=False, max_frames=20)
+    ),
+    _without_row_values,
 )
 
 

@@ -1,4 +1,4 @@
-"""Calls between contexts: `provide` an implementation, `resolve` an interface. Contexts and the gateway come in here."""
+"""Calls between contexts: `provide` an implementation, `resolve` an interface. Contexts come in here."""
 
 from shop.services.calling import acting_as, acting_context, deadline, remaining_seconds
 from shop.services.registry import provide, provided, resolve, substitute

@@ -2,19 +2,22 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-import shop.contract as contract
+from shop import contract
 from shop.contract import ContextError, ContractMismatch, Operation
 
+_adapters: dict[Any, TypeAdapter[Any]] = {}
 
-@cache
+
 def adapter(hint: Any) -> TypeAdapter[Any]:
-    """pydantic's codec of a type, built once."""
-    return TypeAdapter(hint)
+    """Pydantic's codec of a type, built once."""
+    found = _adapters.get(hint)
+    if found is None:
+        found = _adapters[hint] = TypeAdapter(hint)
+    return found
 
 
 def dump_arguments(operation: Operation, arguments: Mapping[str, Any]) -> bytes:
@@ -62,16 +65,15 @@ def error_from(wire: bytes, classes: Iterable[type[ContextError]]) -> ContextErr
     given = json.loads(wire)
     for kind in classes:
         if kind.code == given["code"]:
-            loaded = adapter(kind).validate_python(given["data"])
-            assert isinstance(loaded, ContextError)
-            return loaded
+            return cast(ContextError, adapter(kind).validate_python(given["data"]))
     raise ContractMismatch(detail=f"unknown error code {given['code']!r}")
 
 
 TRANSPORT_ERRORS: tuple[type[ContextError], ...] = tuple(
     kind
     for kind in vars(contract).values()
-    if isinstance(kind, type) and issubclass(kind, (contract.UnavailableError, contract.NotAuthorized, contract.CommandKeyReusedError))
+    if isinstance(kind, type)
+    and issubclass(kind, (contract.UnavailableError, contract.NotAuthorized, contract.CommandKeyReusedError))
 )
 
 

@@ -1,4 +1,4 @@
-"""The one way of every call, whatever the transport:
+"""The one way of every call, whatever the transport.
 
 kill switch → no open transaction → deadline → caller allowed? → *breaker, with the HTTP transport* → transport
 → (callee: outcome or transaction) → error class → metrics.
@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 
 class CallInsideTransaction(RuntimeError):
-    """A service was called while this thread has a transaction open. A bug: it could wait for itself, or half-happen."""
+    """A service was called while this thread has a transaction open: it could wait for itself, or half-happen."""
 
 
 class BatchTooLarge(InvalidError):
@@ -66,7 +66,9 @@ def call(
         return answer
     except ContextError as error:
         outcome = error.code
-        if isinstance(error, (*operation.errors, UnavailableError, NotAuthorized, CommandKeyReusedError, BatchTooLarge)):
+        if isinstance(
+            error, (*operation.errors, UnavailableError, NotAuthorized, CommandKeyReusedError, BatchTooLarge)
+        ):
             raise
         raise _fault(name, error) from error
     except (CallInsideTransaction, ImproperlyConfigured, TypeError) as bug:

@@ -1,6 +1,7 @@
 """The callee's side: runs the method, and for an atomic command opens its transaction and keeps its outcome."""
 
 import hashlib
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -39,33 +40,47 @@ def run(provider: Service, call: Call) -> Any:
         raise RemoteFault(detail=f"{call.interface.context}.{call.operation.name} failed") from error
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Command:
+    """What makes an atomic command the same one again, and where it belongs."""
+
+    caller: str
+    method: str
+    key: str
+    digest: str
+    shard_key: int
+
+    @classmethod
+    def of(cls, call: Call) -> "_Command":
+        operation, arguments = call.operation, call.arguments
+        wire = codec.dump_arguments(operation, dict(sorted(arguments.items())))
+        return cls(
+            caller=call.caller,
+            method=f"{call.interface.context}.{operation.name}",
+            key=str(arguments[str(operation.key)]),
+            digest=hashlib.sha256(wire).hexdigest(),
+            shard_key=int(arguments[str(operation.shard_key)]),
+        )
+
+
 def _run_once(provider: Service, call: Call) -> Any:
     """Effect and outcome in one transaction; the same key again gives the stored outcome."""
-    operation = call.operation
-    assert operation.shard_key is not None
-    assert operation.key is not None
-    shard_key = int(call.arguments[operation.shard_key])
-    identity = {
-        "caller": call.caller,
-        "method": f"{call.interface.context}.{operation.name}",
-        "key": str(call.arguments[operation.key]),
-    }
-    digest = hashlib.sha256(codec.dump_arguments(operation, dict(sorted(call.arguments.items())))).hexdigest()
-    for last_try in (False, True):
-        try:
-            with shard_atomic(call.interface.context, shard_key) as scope:
-                known = Outcome.objects.using(scope.alias).filter(**identity).first()
-                row = known or _effect(provider, call, scope, shard_key, identity, digest)
-            return _answer(row, call, digest)
-        except IntegrityError:
-            if last_try:
-                raise
-    raise AssertionError("unreachable")
+    command = _Command.of(call)
+    try:
+        return _outcome(provider, call, command)
+    except IntegrityError:
+        return _outcome(provider, call, command)  # the same command was faster elsewhere: its outcome is there now
 
 
-def _effect(
-    provider: Service, call: Call, scope: Scope, shard_key: int, identity: dict[str, str], digest: str
-) -> Outcome:
+def _outcome(provider: Service, call: Call, command: _Command) -> Any:
+    with shard_atomic(call.interface.context, command.shard_key) as scope:
+        rows = Outcome.objects.using(scope.alias)
+        known = rows.filter(caller=command.caller, method=command.method, key=command.key).first()
+        row = known or _effect(provider, call, command, scope)
+    return _answer(row, call, command.digest)
+
+
+def _effect(provider: Service, call: Call, command: _Command, scope: Scope) -> Outcome:
     result, error = b"", b""
     try:
         with savepoint():
@@ -76,11 +91,13 @@ def _effect(
             raise  # a subclass that the contract does not name: the caller could not tell what it is
         error = codec.dump_error(declared)
     return Outcome.objects.using(scope.alias).create(
-        id=new_id(call.interface.context, near=shard_key),
-        arguments_hash=digest,
+        id=new_id(call.interface.context, near=command.shard_key),
+        caller=command.caller,
+        method=command.method,
+        key=command.key,
+        arguments_hash=command.digest,
         result=result.decode(),
         error=error.decode(),
-        **identity,
     )
 
 

@@ -4,7 +4,13 @@ Nothing in this package knows a context by name: contexts are what the settings 
 """
 
 from shop.sharding.databases import aliases_of, context_of_alias, home_of, hosted_contexts
-from shop.sharding.errors import MixedShards, ShardKeyMissing, ShardMapMissing, ShardScopeMissing, ShardUnavailable
+from shop.sharding.errors import (
+    MixedShards,
+    ShardKeyMissing,
+    ShardMapMissing,
+    ShardScopeMissing,
+    ShardUnavailable,
+)
 from shop.sharding.generator import new_id
 from shop.sharding.ids import BUCKETS, bucket_of, created_ms_of, hash_bucket, key_of_bucket, random_bucket
 from shop.sharding.scope import Scope, current_scope, forbid_shard_switch, home_atomic, shard_atomic

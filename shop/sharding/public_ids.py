@@ -1,8 +1,8 @@
-"""IDs as the public sees them: type prefix, 13 characters of the permuted ID, one check character. Pure but for the key.
+"""IDs as the public sees them: type prefix, 13 characters of the permuted ID, one check character.
 
-The permutation is a keyed Feistel network over 63 bits, so IDs tell nothing about order, time or shard, and the ID (hence
-the bucket) comes back without a look-up. The check character makes the 14 a code word over GF(32): every single wrong
-character and every swap of two is noticed.
+The permutation is a keyed Feistel network over 63 bits: a public ID tells nothing about order, time or shard, and the
+ID, hence the bucket, comes back without a look-up. The check character makes the 14 a code word over GF(32): every
+single wrong character and every swap of two is noticed.
 """
 
 import hashlib
@@ -13,6 +13,7 @@ from django.conf import settings
 
 ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 LENGTH: Final = 14
+FIRST_VALUES: Final = 8  # 63 bits: the first character carries three
 ROUNDS: Final = 6
 LOW_BITS: Final = 31
 HIGH_BITS: Final = 32
@@ -107,7 +108,7 @@ def number_of(prefix: str, text: str) -> int:
 @lru_cache(maxsize=16_384)
 def _number_of_characters(body: str) -> int:
     values = [_VALUES.get(character, -1) for character in body]
-    if len(values) != LENGTH or -1 in values or values[0] >= 8 or _check_value(values[:-1]) != values[-1]:
+    if len(values) != LENGTH or -1 in values or values[0] >= FIRST_VALUES or _check_value(values[:-1]) != values[-1]:
         raise InvalidPublicId("a damaged ID")
     hidden = 0
     for value in values[:-1]:

@@ -10,7 +10,13 @@ from shop.sharding.databases import context_of_alias, home_of, hosted_contexts, 
 from shop.sharding.errors import ShardKeyMissing
 from shop.sharding.models import KernelModel
 from shop.sharding.shard_map import alias_of
-from shop.sharding.sharded import HomeModel, ShardedModel, check_belongs, context_of_model, home_of_model, scope_alias
+from shop.sharding.sharded import (
+    HomeModel,
+    ShardedModel,
+    context_of_model,
+    home_of_model,
+    scope_alias,
+)
 
 STAFF_LABELS: Final = frozenset({"shop_staff", "auth", "contenttypes", "sessions", "admin"})
 
@@ -27,20 +33,13 @@ class ContextRouter:
     def db_for_read(self, model: type[Model], **hints: Any) -> str:
         """Alias to read ``model`` from."""
         if issubclass(model, ShardedModel):
-            instance = hints.get("instance")
-            if instance is None or instance.pk is None:
-                raise ShardKeyMissing(f"{model.__name__}: no shard key; use `.on(key)` or `.across()`")
-            return alias_of(context_of_model(model), instance.pk)
+            return _alias_near(hints.get("instance"), model)
         return self._unsharded(model)
 
     def db_for_write(self, model: type[Model], **hints: Any) -> str:
-        """Alias to write ``model`` to: for a sharded one that of the open scope."""
+        """Alias to write ``model`` to. Django asks this also where it only relates rows; writes check the scope."""
         if issubclass(model, ShardedModel):
-            alias = scope_alias(model)
-            instance = hints.get("instance")
-            if isinstance(instance, ShardedModel) and instance.pk is not None:
-                check_belongs(instance, alias)
-            return alias
+            return _alias_near(hints["instance"], model) if hints.get("instance") else scope_alias(model)
         return self._unsharded(model)
 
     def _unsharded(self, model: type[Model]) -> str:
@@ -64,6 +63,13 @@ class ContextRouter:
         if app_label != "shop" and owner != context_of_alias(db):
             return False
         return is_home or not _home_only(app_label, model_name)
+
+
+def _alias_near(instance: Model | None, model: type[Model]) -> str:
+    """Shard of the row at hand; ``_state.db`` is never asked, the row may have moved."""
+    if instance is None or instance.pk is None:
+        raise ShardKeyMissing(f"{model.__name__}: no shard key; use `.on(key)` or `.across()`")
+    return alias_of(context_of_model(model), instance.pk)
 
 
 def _home_only(app_label: str, model_name: str | None) -> bool:

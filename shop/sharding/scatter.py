@@ -66,7 +66,7 @@ class Across[M: Model]:
 
     def _each[R](self, ask: Callable[[QuerySet[M]], R]) -> list[R]:
         queries = [self._queryset.using(alias).filter(owned(self._map, alias)) for alias in self._aliases]
-        if len(queries) < 2 or any(c.in_atomic_block for c in connections.all(initialized_only=True)):
+        if len(queries) == 1 or any(c.in_atomic_block for c in connections.all(initialized_only=True)):
             return [ask(query) for query in queries]
         asked = [_executor().submit(_in_thread, ask, query) for query in queries]
         until = time.monotonic() + TIMEOUT_SECONDS

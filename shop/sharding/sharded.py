@@ -1,7 +1,7 @@
 """Models that know where they live: `ShardedModel` by the bucket of its ID, `HomeModel` at the context's home."""
 
 from collections.abc import Collection, Iterable
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, override
 
 from django.db import models
 from django.db.models import Model, QuerySet
@@ -55,6 +55,10 @@ def check_belongs(instance: Model, alias: str) -> None:
 class ShardedQuerySet[M: Model](QuerySet[M]):
     """Reads need a key, writes need a scope."""
 
+    _db: str | None  # these three are Django's, which its stubs leave out
+    _for_write: bool
+    _hints: dict[str, Any]
+
     def on(self, key: int) -> Self:
         """This query on the shard of ``key``: the ID of the row or of what it belongs to."""
         return self.using(alias_of(context_of_model(self.model), key))
@@ -64,6 +68,7 @@ class ShardedQuerySet[M: Model](QuerySet[M]):
         return Across(self, context_of_model(self.model), buckets)
 
     @property
+    @override
     def db(self) -> str:
         if self._db:
             return self._db
@@ -99,41 +104,48 @@ class ShardedQuerySet[M: Model](QuerySet[M]):
             raise ShardScopeMissing(f"{self.model.__name__} is written on {self._db}, the scope is {alias}")
         return self if self._db else self.using(alias)
 
+    @override
     def create(self, **fields: Any) -> M:
         instance = self.model(**fields)
         instance.save(force_insert=True, using=self._for_writing()._db)
         return instance
 
+    @override
     def bulk_create(self, objs: Iterable[M], *args: Any, **options: Any) -> list[M]:
         rows, queryset = list(objs), self._for_writing()
         for row in rows:
             check_belongs(row, queryset.db)
         return super(ShardedQuerySet, queryset).bulk_create(rows, *args, **options)
 
+    @override
     def bulk_update(self, objs: Iterable[M], *args: Any, **options: Any) -> int:
         rows, queryset = list(objs), self._for_writing()
         for row in rows:
             check_belongs(row, queryset.db)
         return super(ShardedQuerySet, queryset).bulk_update(rows, *args, **options)
 
+    @override
     def update(self, **fields: Any) -> int:
         return super(ShardedQuerySet, self._for_writing()).update(**fields)
 
     update.alters_data = True  # type: ignore[attr-defined]  # Django's mark: templates must not call it
 
+    @override
     def delete(self) -> tuple[int, dict[str, int]]:
         return super(ShardedQuerySet, self._for_writing()).delete()
 
     delete.alters_data = True  # type: ignore[attr-defined]  # Django's mark: templates must not call it
 
+    @override
     def get_or_create(self, defaults: Any = None, **fields: Any) -> tuple[M, bool]:
         return super(ShardedQuerySet, self._for_writing()).get_or_create(defaults, **fields)
 
+    @override
     def update_or_create(self, defaults: Any = None, create_defaults: Any = None, **fields: Any) -> tuple[M, bool]:
         return super(ShardedQuerySet, self._for_writing()).update_or_create(defaults, create_defaults, **fields)
 
 
-def _keys_in(where: WhereNode, model: type[Model]) -> set[int]:
+def _keys_in(where: Any, model: type[Model]) -> set[int]:
     """IDs that ``where`` demands by `exact` or `in` on a shard-key field; empty when it leaves room for others."""
     if where.negated or (where.connector != AND and len(where.children) > 1):
         return set()
@@ -148,7 +160,7 @@ def _keys_in(where: WhereNode, model: type[Model]) -> set[int]:
     return found
 
 
-def _finds_nothing(where: WhereNode, model: type[Model]) -> bool:
+def _finds_nothing(where: Any, model: type[Model]) -> bool:
     """Whether `none()` or an empty list of keys says that no row is wanted."""
     if where.negated or where.connector != AND:
         return False
@@ -171,7 +183,6 @@ def _names_key(child: Any, model: type[Model]) -> bool:
 
 def shard_key_fields(model: type[Model]) -> frozenset[str]:
     """Fields of ``model`` whose value is an ID in the row's own bucket."""
-
     return frozenset({model._meta.pk.attname, *getattr(model, "shard_keys", ())})
 
 
@@ -192,6 +203,7 @@ class ShardedModel(models.Model):
         abstract = True
         base_manager_name = "objects"
 
+    @override
     def save(self, *args: Any, using: str | None = None, **options: Any) -> None:
         alias = scope_alias(type(self))
         if using not in (None, alias):
@@ -199,6 +211,7 @@ class ShardedModel(models.Model):
         check_belongs(self, alias)
         super().save(*args, using=alias, **options)
 
+    @override
     def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
         alias = scope_alias(type(self))
         if using not in (None, alias):

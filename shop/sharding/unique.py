@@ -10,7 +10,7 @@ is free; if not, the target exists and the reservation is confirmed. Who inserts
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -29,7 +29,7 @@ DANGLING_SECONDS: Final = 10.0
 LOOK_AGAIN_SECONDS: Final = 0.05
 
 
-class ValueTaken(ConflictError):  # noqa: N818  contexts turn it into an error of their own
+class ValueTaken(ConflictError):
     """Somebody else owns one of the values; ``values`` names them."""
 
     code = "value_taken"
@@ -128,16 +128,17 @@ def reserve_many(context: str, kind: str, targets: Mapping[str, int]) -> None:
             )
 
 
-def mark_created(target: int) -> None:
-    """Say, within the transaction that makes ``target``, that it is made. Call it before any other statement.
+def mark_created(*targets: int) -> None:
+    """Say, within the transaction that makes ``targets``, that they are made. Call it first.
 
     Raises:
-        CreationVoided: The reservation was given up meanwhile; start over with a new target.
+        CreationVoided: A reservation was given up meanwhile; start over with new targets.
     """
     alias = required_scope("mark_created").alias
     try:
         with savepoint():
-            UniqueTarget.objects.using(alias).create(id=target)
+            marks = [UniqueTarget(id=target) for target in sorted(targets)]
+            UniqueTarget.objects.using(alias).bulk_create(marks)
     except IntegrityError:
         raise CreationVoided(detail="it took too long; try again") from None
 
@@ -177,17 +178,33 @@ def resolve_dangling(context: str, row: UniqueValue) -> None:
     finish(context, row.kind, {row.value: row.target_id})
 
 
+def settle(context: str, kind: str, values: Iterable[str]) -> int:
+    """Finish at once whatever is reserved of ``values`` and not confirmed; returns how many there were.
+
+    For loads that start over: a creator that is still at work gets `CreationVoided`.
+    """
+    open_rows: list[UniqueValue] = []
+    for alias, group in _by_alias(context, kind, values).items():
+        rows = UniqueValue.objects.using(alias).filter(kind=kind, value__in=group)
+        open_rows += rows.filter(state=UniqueValue.State.RESERVED)
+    for row in open_rows:
+        resolve_dangling(context, row)
+    return len(open_rows)
+
+
 def dangling(context: str) -> Iterator[UniqueValue]:
     """Reservations that have been open for long, on all shards."""
     before = datetime.now(UTC) - timedelta(seconds=DANGLING_SECONDS)
     for alias in aliases_of(context):
-        yield from UniqueValue.objects.using(alias).filter(
-            state=UniqueValue.State.RESERVED, reserved_at__lt=before
-        ).order_by("reserved_at")[:100]
+        yield from (
+            UniqueValue.objects.using(alias)
+            .filter(state=UniqueValue.State.RESERVED, reserved_at__lt=before)
+            .order_by("reserved_at")[:100]
+        )
 
 
-def _by_alias(context: str, kind: str, targets: Mapping[str, int]) -> dict[str, list[str]]:
+def _by_alias(context: str, kind: str, values: Iterable[str]) -> dict[str, list[str]]:
     groups: dict[str, list[str]] = {}
-    for value in sorted(targets):
+    for value in sorted(values):
         groups.setdefault(alias_of(context, key_of_bucket(hash_bucket(kind, value))), []).append(value)
     return groups

@@ -1,1 +1,1 @@
-"""Staff accounts, groups, sessions: migrated into every home, the same in every process. Contexts' admins come in here."""
+"""Staff accounts, groups, sessions: the same tables in every home. Contexts' admins come in here."""

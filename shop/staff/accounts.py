@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from django.contrib.auth.hashers import check_password, make_password
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX, check_password
 from django.contrib.auth.models import Group
 
 from shop.contract import UnauthenticatedError
@@ -16,8 +16,7 @@ class InvalidCredentialsError(UnauthenticatedError):
     code = "invalid_credentials"
 
 
-_STAND_IN: Final = "not a password of anybody"
-_stand_in: list[str] = []
+_NOTHING_STORED: Final = UNUSABLE_PASSWORD_PREFIX
 
 
 def sign_in(*, email: str, password: str) -> StaffUser:
@@ -26,20 +25,21 @@ def sign_in(*, email: str, password: str) -> StaffUser:
     Raises:
         InvalidCredentialsError: They open none.
     """
-    account = StaffUser.objects.using(staff_home()).filter(email__iexact=email.strip(), is_active=True).first()
+    accounts = StaffUser.objects.using(staff_home())
+    account = accounts.filter(email=StaffUser.objects.normalize_email(email), is_active=True).first()
     if not verify_password(password, account.password if account else None) or account is None:
         raise InvalidCredentialsError(detail="unknown e-mail or wrong password")
     return account
 
 
+def active_account(account_id: int) -> StaffUser | None:
+    """The account with this ID, unless it is switched off."""
+    return StaffUser.objects.using(staff_home()).filter(pk=account_id, is_active=True).first()
+
+
 def verify_password(password: str, stored: str | None) -> bool:
-    """Whether ``password`` is the stored one. Takes as long when nothing is stored."""
-    if stored is None:
-        if not _stand_in:
-            _stand_in.append(make_password(_STAND_IN))
-        check_password(password, _stand_in[0])
-        return False
-    return check_password(password, stored)
+    """Whether ``password`` is the stored one. Hashes once, also when nothing is stored."""
+    return check_password(password, _NOTHING_STORED if stored is None else stored)
 
 
 def ensure_roles(alias: str) -> None:

@@ -1,5 +1,6 @@
 """The user model of Django admin and of staff tokens. Customers are no users of it: they belong to a context."""
 
+import unicodedata
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -16,7 +17,16 @@ ROLES = ("catalog_editor", "order_desk", "read_only")
 
 
 class StaffAccounts(BaseUserManager["StaffUser"]):
-    """Makes accounts; the names are Django's."""
+    """Makes and finds accounts; the names are Django's."""
+
+    @classmethod
+    def normalize_email(cls, email: str | None) -> str:
+        """The one form in which addresses are stored and compared: case never makes two accounts of one."""
+        return unicodedata.normalize("NFKC", email or "").strip().lower()
+
+    def get_by_natural_key(self, username: str | None) -> "StaffUser":
+        """The account that signs in with ``username``."""
+        return super().get_by_natural_key(self.normalize_email(username))
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "StaffUser":
         """A staff account without rights."""
@@ -53,9 +63,14 @@ class StaffUser(AbstractBaseUser, PermissionsMixin):
 
     def save(self, *args: Any, **options: Any) -> None:
         """Save; a new account gets its ID here, since Django makes empty ones only to look at them."""
-        if self.pk is None:
+        if self._state.adding and not self.pk:
             self.pk = new_id(context_of_alias(staff_home()))
         super().save(*args, **options)
+
+    @classmethod
+    def normalize_username(cls, username: str) -> str:
+        """What forms make of an address: the same form as everybody else."""
+        return StaffAccounts.normalize_email(username)
 
     @property
     def is_staff(self) -> bool:
@@ -63,8 +78,7 @@ class StaffUser(AbstractBaseUser, PermissionsMixin):
         return self.is_active
 
     def principal(self, session_id: str) -> Principal:
-        """This account as the caller of an operation."""
-        roles: Iterable[str] = self.groups.order_by("name").values_list("name", flat=True)
+        """This account as the caller of an operation. A group that is no role of ours counts for nothing."""
+        roles: Iterable[str] = self.groups.filter(name__in=ROLES).order_by("name").values_list("name", flat=True)
         held = ("superuser",) if self.is_superuser else tuple(roles)
         return Principal(id=str(self.pk), role="staff", roles=held, session_id=session_id)
-

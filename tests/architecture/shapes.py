@@ -64,9 +64,7 @@ def contract_intruders(root: Path) -> list[str]:
         f"{file.relative_to(root)}:{node.lineno} {what}"
         for context in contexts(root)
         for file in [*context.glob("contract.py"), *context.glob("contract/*.py")]
-        for node, what in _intruders(
-            ast.parse(file.read_text()).body, own=f"contexts.{context.name}.contract."
-        )
+        for node, what in _intruders(ast.parse(file.read_text()).body, own=f"contexts.{context.name}.contract.")
     ]
 
 
@@ -76,9 +74,7 @@ def _intruders(body: Iterable[ast.stmt], own: str) -> Iterator[tuple[ast.stmt, s
             case ast.Expr(value=ast.Constant(value=str())) | ast.TypeAlias():
                 continue
             case ast.Import() | ast.ImportFrom():
-                yield from (
-                    (node, f"imports {name}") for name in _imported(node) if not _is_leaf_import(name, own)
-                )
+                yield from ((node, f"imports {name}") for name in _imported(node) if not _is_leaf_import(name, own))
             case ast.Assign(value=ast.Call(func=ast.Name(id="NewType"))):
                 continue
             case ast.ClassDef() if _is_service_enum_or_error(node) or _is_frozen(node):
@@ -96,16 +92,13 @@ def _imported(node: ast.Import | ast.ImportFrom) -> list[str]:
 
 
 def _is_leaf_import(name: str, own: str) -> bool:
-    return (
-        name == "shop.contract" or name.startswith(own) or name.partition(".")[0] in sys.stdlib_module_names
-    )
+    return name == "shop.contract" or name.startswith(own) or name.partition(".")[0] in sys.stdlib_module_names
 
 
 def _is_service_enum_or_error(node: ast.ClassDef) -> bool:
     bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
     return any(
-        base in {"Service", "Protocol", "Enum", "IntEnum", "StrEnum"} or base.endswith("Error")
-        for base in bases
+        base in {"Service", "Protocol", "Enum", "IntEnum", "StrEnum"} or base.endswith("Error") for base in bases
     )
 
 

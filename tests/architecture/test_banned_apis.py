@@ -82,7 +82,5 @@ def test_a_file_without_banned_names_passes():
 
 
 def test_exceptions_name_single_files():
-    exempt = [
-        pattern for pattern, codes in LINTER["per-file-ignores"].items() if {"TID", "TID251"} & set(codes)
-    ]
+    exempt = [pattern for pattern, codes in LINTER["per-file-ignores"].items() if {"TID", "TID251"} & set(codes)]
     assert [pattern for pattern in exempt if "*" in pattern or not pattern.endswith(".py")] == []

@@ -31,11 +31,7 @@ def unreasoned(pyproject: str) -> list[str]:
 
 
 def unpinned(pyproject: str) -> list[str]:
-    return [
-        line
-        for line in dependencies(pyproject)
-        if not re.fullmatch(r"[a-z0-9-]+(\[[a-z,]+\])?==[0-9.]+", line)
-    ]
+    return [line for line in dependencies(pyproject) if not re.fullmatch(r"[a-z0-9-]+(\[[a-z,]+\])?==[0-9.]+", line)]
 
 
 def not_locked(pyproject: str, lock: str) -> list[str]:

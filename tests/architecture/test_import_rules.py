@@ -181,9 +181,7 @@ def test_rules_stay_green_when_a_body_is_lifted_out(tmp_path: Path, leaver: str)
 @pytest.mark.parametrize("rule", ["leaves", "pure"])
 def test_every_dependency_is_closed_to_contracts_and_domains(rule: str):
     # given the modules that the runtime dependencies install
-    forbidden = next(c for c in PROJECT["tool"]["importlinter"]["contracts"] if c["id"] == rule)[
-        "forbidden_modules"
-    ]
+    forbidden = next(c for c in PROJECT["tool"]["importlinter"]["contracts"] if c["id"] == rule)["forbidden_modules"]
     direct = {Requirement(line).name.lower() for line in PROJECT["project"]["dependencies"]}
     modules = {
         module

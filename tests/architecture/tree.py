@@ -10,9 +10,7 @@ HOUSES = ("config", "contexts", "shop")
 def copy_of_the_houses(target: Path) -> Path:
     """Copy the import rules and the three houses, without their tests (which would slow every plant down)."""
     for house in HOUSES:
-        shutil.copytree(
-            ROOT / house, target / house, ignore=shutil.ignore_patterns("tests", "__pycache__", "deploy")
-        )
+        shutil.copytree(ROOT / house, target / house, ignore=shutil.ignore_patterns("tests", "__pycache__", "deploy"))
     for context in contexts(target):
         write(context / "tests" / "__init__.py", "")
     write(target / "tests" / "__init__.py", "")
@@ -22,9 +20,7 @@ def copy_of_the_houses(target: Path) -> Path:
 
 def contexts(root: Path) -> list[Path]:
     """Folders of the contexts, by name."""
-    return sorted(
-        folder for folder in (root / "contexts").iterdir() if folder.is_dir() and folder.name[0] not in "_."
-    )
+    return sorted(folder for folder in (root / "contexts").iterdir() if folder.is_dir() and folder.name[0] not in "_.")
 
 
 def module_file(root: Path, module: str) -> Path:

@@ -33,14 +33,15 @@ from shop.sharding import aliases_of, hosted_contexts
 from shop.sharding.models import DatabaseIdentity, Shard, ShardEpoch, ShardMapEntry, ShardSlice
 context = hosted_contexts()[0]
 home = f"{context}_0"
+aliases = aliases_of(context)
 print(json.dumps({
     "map": list(ShardMapEntry.objects.using(home).order_by("lo").values_list("lo", "hi", "alias", "epoch")),
     "shards": sorted(Shard.objects.using(home).values_list("alias", flat=True)),
     "epochs": list(ShardEpoch.objects.using(home).values_list("epoch", flat=True)),
-    "owned": {a: list(ShardSlice.objects.using(a).filter(owned=True).values_list("lo", "hi")) for a in aliases_of(context)},
-    "known": {a: ShardSlice.objects.using(a).count() for a in aliases_of(context)},
-    "identity": {a: list(DatabaseIdentity.objects.using(a).values_list("context", "alias")) for a in aliases_of(context)},
-    "uuids": len({str(u) for a in aliases_of(context) for u in DatabaseIdentity.objects.using(a).values_list("uuid", flat=True)}),
+    "owned": {a: list(ShardSlice.objects.using(a).filter(owned=True).values_list("lo", "hi")) for a in aliases},
+    "known": {a: ShardSlice.objects.using(a).count() for a in aliases},
+    "identity": {a: list(DatabaseIdentity.objects.using(a).values_list("context", "alias")) for a in aliases},
+    "uuids": len({str(row.uuid) for a in aliases for row in DatabaseIdentity.objects.using(a)}),
 }))
 """
 HOME_ONLY = {"shop_shard", "shop_shardmapentry", "shop_shardepoch", "shop_workerlease"}

@@ -19,7 +19,7 @@ from shop.sharding import (
     shard_atomic,
 )
 from shop.sharding.generator import WINDOW_MS, IdGenerator, NoWorkerNumber
-from shop.sharding.ids import EPOCH_MS, TICK_BITS, WORKER_BITS, WORKERS
+from shop.sharding.ids import TICK_BITS, WORKER_BITS, WORKERS
 from shop.sharding.models import WorkerLease
 from tests.kernel.probes import ALIASES, CONTEXT, LEFT, RIGHT
 
@@ -177,9 +177,7 @@ def test_the_lowest_used_of_the_lapsed_numbers_is_taken():
 
 def test_when_all_numbers_are_leased_it_says_so(ids):
     later = datetime.now(UTC) + timedelta(hours=1)
-    leases().bulk_create(
-        WorkerLease(worker=n, token=uuid.uuid4(), high_ms=0, expires_at=later) for n in range(WORKERS)
-    )
+    leases().bulk_create(WorkerLease(worker=n, token=uuid.uuid4(), high_ms=0, expires_at=later) for n in range(WORKERS))
     with pytest.raises(NoWorkerNumber, match="1024"):
         ids.new(BUCKET)
     lapse(worker=1023)

@@ -1,12 +1,19 @@
 """IDs: their parts, their public form."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import pytest
-
 from shop.sharding.ids import BUCKETS, bucket_of, compose, created_ms_of, key_of_bucket
-from shop.sharding.public_ids import ALPHABET, InvalidPublicId, number_of, order_number, permute, public_id, unpermute
+from shop.sharding.public_ids import (
+    ALPHABET,
+    InvalidPublicId,
+    number_of,
+    order_number,
+    permute,
+    public_id,
+    unpermute,
+)
 
 NUMBERS = st.integers(0, 2**63 - 1)
 
@@ -51,7 +58,9 @@ def test_every_swap_of_two_characters_is_noticed(number, left, right):
         number_of("ord", "ord_" + "".join(body))
 
 
-@pytest.mark.parametrize("text", ["", "ord_", "ord", "prd_00000000000000", "ord_0000000000000", "ord_!", "ord_" + "é" * 14])
+@pytest.mark.parametrize(
+    "text", ["", "ord_", "ord", "prd_00000000000000", "ord_0000000000000", "ord_!", "ord_" + "é" * 14]
+)
 def test_what_is_no_public_id_is_refused(text):
     with pytest.raises(InvalidPublicId):
         number_of("ord", text)

@@ -190,4 +190,4 @@ def test_a_key_that_is_set_twice_is_a_fault():
 
 def test_a_fragment_takes_nothing_else():
     with pytest.raises(TypeError):
-        Fragment(databases={})  # type: ignore[call-arg]  # the point
+        Fragment(databases={})

@@ -19,7 +19,7 @@ from shop.sharding.unique import (
     reserve_many,
     resolve_dangling,
 )
-from tests.kernel.probes import ALIASES, CONTEXT, LEFT, RIGHT, Parcel, parcel_in
+from tests.kernel.probes import ALIASES, CONTEXT, LEFT, RIGHT, Parcel
 from tests.kernel.processes import environment_here, result, start
 
 pytestmark = [pytest.mark.django_db(databases=ALIASES), pytest.mark.usefixtures("probe_tables")]
@@ -317,7 +317,8 @@ print(json.dumps(tally))
 
 
 @COMMITTING
-def test_four_processes_that_crash_at_every_step_make_no_duplicate_and_lose_nothing(_probe_tables):
+@pytest.mark.usefixtures("_probe_tables")
+def test_four_processes_that_crash_at_every_step_make_no_duplicate_and_lose_nothing():
     running = [start(SIGN_UPS, environment_here(CONTEXT)) for _ in range(4)]
     for process in running:
         assert process.stdout.readline() == "ready\n"

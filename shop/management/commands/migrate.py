@@ -19,9 +19,9 @@ class Command(DjangoMigrate):
                 recognise(options["database"])
             except ForeignDatabase as error:
                 raise CommandError(str(error), returncode=2) from error
-            return super().handle(*args, **options)
+            super().handle(*args, **options)
+            return
         if options["app_label"]:
             self.stderr.write("an app is migrated on one database: add --database <alias>")
             raise SystemExit(2)
         call_command("migrate_contexts", check=options["check_unapplied"], stdout=self.stdout)
-        return None

@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.management.commands.migrate import Command as DjangoMigrate
 from django.db import DatabaseError
@@ -44,6 +45,4 @@ class Command(BaseCommand):
 
     def _migrate(self, alias: str) -> None:
         options = {"verbosity": 0, "interactive": False, "database": alias, "skip_checks": True}
-        from django.core.management import call_command
-
         call_command(DjangoMigrate(), **options)

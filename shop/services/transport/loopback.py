@@ -1,4 +1,4 @@
-"""The provider in this process, reached through the JSON codec: what HTTP does, without the wire. For tests, or opt-in."""
+"""The provider in this process, but reached through the JSON codec as over HTTP. For tests, or opt-in."""
 
 from typing import Any
 

@@ -1,0 +1,1 @@
+"""Auth for staff, in Django admin."""

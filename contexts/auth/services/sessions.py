@@ -1,0 +1,195 @@
+"""Sign-ins and their refresh tokens: opening, rotating, ending, forgetting.
+
+A refresh token is ``<public ID of its family>.<secret>``: it finds its shard by itself, and only the secret's
+hash is stored. Using one up is a single conditional UPDATE, so of any number of parallel attempts one wins. A
+second use means that two hold it, and ends the family; there is no grace.
+"""
+
+import hashlib
+import secrets
+from datetime import UTC, datetime
+from typing import Any, Final, NoReturn
+
+import structlog
+
+from contexts.auth.contract import SessionsRevoked
+from contexts.auth.domain import REFRESH_LIFETIME, REFRESH_PREFIX, TokenReusedError, Tokens
+from contexts.auth.models import AccountSessions, RefreshToken, TokenFamily
+from contexts.auth.services.customers import CONTEXT, customer_with
+from shop.contract import Principal
+from shop.events import publish
+from shop.gateway.tokens import LIFETIME, TokenInvalidError, mint
+from shop.sharding import alias_of, new_id, shard_atomic
+from shop.sharding.public_ids import InvalidPublicId, number_of
+from shop.staff.accounts import InvalidCredentialsError, active_account, sign_in, verify_password
+
+SECRET_BYTES: Final = 32
+MAX_LENGTH: Final = 200
+PURGE_BATCH: Final = 200
+
+log = structlog.get_logger(__name__)
+
+
+def sign_in_customer(*, email: str, password: str) -> Tokens:
+    """Sign a customer in.
+
+    Raises:
+        InvalidCredentialsError: Unknown address or wrong password: one answer, the same work.
+
+    Database: two reads, then one transaction on the customer's shard.
+    """
+    customer = customer_with(email)
+    if not verify_password(password, customer.password if customer else None) or customer is None:
+        raise InvalidCredentialsError(detail="unknown e-mail or wrong password")
+    return _open(customer.pk, TokenFamily.Role.CUSTOMER)
+
+
+def sign_in_staff(*, email: str, password: str) -> Tokens:
+    """Sign a member of staff in.
+
+    Raises:
+        InvalidCredentialsError: Unknown address, wrong password or switched off.
+
+    Database: reads at the staff home, then one transaction on the shard of the account's ID.
+    """
+    return _open(sign_in(email=email, password=password).pk, TokenFamily.Role.STAFF)
+
+
+def _open(account_id: int, role: TokenFamily.Role) -> Tokens:
+    now = datetime.now(UTC)
+    with shard_atomic(CONTEXT, account_id):
+        family = TokenFamily.objects.create(
+            id=new_id(CONTEXT, near=account_id),
+            account_id=account_id,
+            role=role,
+            created_at=now,
+            expires_at=now + REFRESH_LIFETIME,
+        )
+        refresh = _issue(family)
+    return _tokens(_principal(family), refresh)
+
+
+def refresh_tokens(*, refresh: str) -> Tokens:
+    """Use a refresh token up and give its successor. Staff roles are those of this moment.
+
+    Raises:
+        TokenInvalidError: Unknown, expired, revoked, or of an account that is switched off.
+        TokenReusedError: It was used before; its whole family is revoked now.
+
+    Emits: SessionsRevoked, at reuse.
+    Database: one transaction on the account's shard.
+    """
+    family, digest = _presented(refresh)
+    principal = _principal(family)
+    with shard_atomic(CONTEXT, family.pk):
+        successor = _rotate(family, digest)
+        if successor is None:
+            _revoke(family)
+    if successor is None:
+        log.warning("refresh_token_reused", account=str(family.account_id), session=family.session_id)
+        raise TokenReusedError(detail="this refresh token was used before; sign in again")
+    return _tokens(principal, successor)
+
+
+def revoke_sign_in(*, refresh: str) -> None:
+    """Log out: end the sign-in that a refresh token, used or not, belongs to. An unknown one is no error.
+
+    Emits: SessionsRevoked. Database: one transaction on the account's shard. Safe to repeat: yes.
+    """
+    try:
+        family, digest = _presented(refresh)
+    except TokenInvalidError:
+        return
+    with shard_atomic(CONTEXT, family.pk):
+        if RefreshToken.objects.filter(family_id=family.pk, secret_hash=digest).exists():
+            _revoke(family)
+
+
+def purge_sessions(*, batch: int = PURGE_BATCH) -> int:
+    """Forget families that have expired, and used tokens too old to be replayed; returns how many rows.
+
+    Database: every shard, a transaction per batch and shard. Safe to repeat: yes.
+    """
+    now = datetime.now(UTC)
+    gone = _purge(TokenFamily.objects.filter(expires_at__lt=now), "expires_at", batch)
+    return gone + _purge(RefreshToken.objects.filter(used_at__lt=now - REFRESH_LIFETIME), "used_at", batch)
+
+
+def _purge(old: Any, age: str, batch: int) -> int:
+    gone = 0
+    while rows := old.across().page(order=(age, "id"), limit=batch).rows:
+        groups: dict[str, list[int]] = {}
+        for row in rows:
+            groups.setdefault(alias_of(CONTEXT, row.pk), []).append(row.pk)
+        for keys in groups.values():
+            with shard_atomic(CONTEXT, *keys):
+                gone += old.filter(pk__in=keys).delete()[0]
+    return gone
+
+
+def _presented(refresh: str) -> tuple[TokenFamily, str]:
+    """The family that a refresh token names, and the hash of its secret, not yet looked for."""
+    name, _, secret = refresh.partition(".")
+    if len(refresh) > MAX_LENGTH:
+        _refuse()
+    try:
+        family_id = number_of(REFRESH_PREFIX, name)
+    except InvalidPublicId:
+        _refuse()
+    family: TokenFamily | None = TokenFamily.objects.filter(pk=family_id).first()
+    if family is None:
+        _refuse()
+    return family, _hash(secret)
+
+
+def _rotate(family: TokenFamily, digest: str) -> str | None:
+    """The successor of the token with this hash, or None if it was used before."""
+    now = datetime.now(UTC)
+    token = RefreshToken.objects.filter(family_id=family.pk, secret_hash=digest)
+    if not token.filter(used_at=None).update(used_at=now):
+        if not token.exists():
+            _refuse()
+        return None
+    alive = TokenFamily.objects.filter(pk=family.pk, revoked_at=None, expires_at__gt=now)
+    if not alive.update(expires_at=now + REFRESH_LIFETIME):
+        _refuse()
+    return _issue(family)
+
+
+def _issue(family: TokenFamily) -> str:
+    secret = secrets.token_urlsafe(SECRET_BYTES)
+    RefreshToken.objects.create(id=new_id(CONTEXT, near=family.pk), family_id=family.pk, secret_hash=_hash(secret))
+    return f"{family.session_id}.{secret}"
+
+
+def _revoke(family: TokenFamily) -> None:
+    """End a family, once, and tell; in the open transaction."""
+    alive = TokenFamily.objects.filter(pk=family.pk, revoked_at=None)
+    if alive.update(revoked_at=datetime.now(UTC)):
+        account, _ = AccountSessions.objects.select_for_update().get_or_create(id=family.account_id)
+        account.event_seq += 1
+        account.save(update_fields=("event_seq",))
+        event = SessionsRevoked(account_id=str(family.account_id), session_ids=(family.session_id,))
+        publish(event, seq=account.event_seq)
+
+
+def _principal(family: TokenFamily) -> Principal:
+    """Whom tokens of this family stand for, now."""
+    if family.role == TokenFamily.Role.CUSTOMER:
+        return Principal(id=str(family.account_id), role="customer", session_id=family.session_id)
+    account = active_account(family.account_id)
+    if account is None:
+        _refuse()
+    return account.principal(family.session_id)
+
+
+def _tokens(principal: Principal, refresh: str) -> Tokens:
+    return Tokens(access=mint(principal), refresh=refresh, expires_in=int(LIFETIME.total_seconds()))
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _refuse() -> NoReturn:
+    raise TokenInvalidError(detail="not a refresh token that is still good")

@@ -1,0 +1,196 @@
+"""Shapes of ordering's requests and answers, as the API promises them."""
+
+from typing import Annotated, Self
+
+from ninja import Schema
+from pydantic import Field
+
+from contexts.ordering.services import LineView, OrderView, PaymentView, RefundView
+from shop.http.ninja import Body, Country, Moment, MoneyOut, Text
+from shop.sharding.public_ids import order_number, public_id
+
+MAX_LINES = 1_500
+MAX_QUANTITY = 1_000_000
+
+
+class LineIn(Body):
+    """So many pieces of a variant."""
+
+    variant_id: str
+    quantity: Annotated[int, Field(ge=1, le=MAX_QUANTITY)]
+
+
+class AddressIn(Body):
+    """Where an order goes; the country by its ISO 3166-1 alpha-2 code."""
+
+    name: Text
+    line1: Text
+    line2: Text | None = None
+    city: Text
+    region: Text | None = None
+    postal_code: Annotated[Text, Field(max_length=20)]
+    country: Country
+
+
+class MoneyIn(Body):
+    """Integer minor units and an ISO 4217 code."""
+
+    amount: Annotated[int, Field(ge=0, le=10**18)]
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+
+
+class OrderIn(Body):
+    """`POST /orders`."""
+
+    lines: Annotated[list[LineIn], Field(min_length=1, max_length=MAX_LINES)]
+    shipping_address: AddressIn
+    expected_total: MoneyIn | None = None
+
+
+class PaymentIn(Body):
+    """`POST /orders/{id}/payments`."""
+
+    provider: Text
+    token: Text
+
+
+class LineOut(Schema):
+    """One line, at the price of its day."""
+
+    variant_id: str
+    product_id: str
+    sku: str
+    name: str
+    quantity: int
+    unit_price: MoneyOut
+    total: MoneyOut
+
+    @classmethod
+    def of(cls, line: LineView, currency: str) -> Self:
+        """The line as the API shows it."""
+        return cls(
+            variant_id=public_id("var", line.variant_id),
+            product_id=public_id("prd", line.product_id),
+            sku=line.sku,
+            name=line.name,
+            quantity=line.quantity,
+            unit_price=MoneyOut(amount=line.unit_price, currency=currency),
+            total=MoneyOut(amount=line.total, currency=currency),
+        )
+
+
+class PaymentOut(Schema):
+    """One attempt to pay."""
+
+    id: str
+    order_id: str
+    provider: str
+    status: str
+    amount: MoneyOut
+    client_secret: str | None = None
+    failure_code: str | None
+    created_at: Moment
+
+    @classmethod
+    def of(cls, payment: PaymentView) -> Self:
+        """The payment as the API shows it."""
+        return cls(
+            id=public_id("pay", payment.id),
+            order_id=public_id("ord", payment.order_id),
+            provider=payment.provider,
+            status=payment.status,
+            amount=MoneyOut(amount=payment.amount, currency=payment.currency),
+            failure_code=payment.failure_code or None,
+            created_at=payment.created_at,
+        )
+
+
+class RefundOut(Schema):
+    """Money going back."""
+
+    id: str
+    amount: MoneyOut
+    reason: str
+    status: str
+    created_at: Moment
+
+    @classmethod
+    def of(cls, refund: RefundView) -> Self:
+        """The refund as the API shows it."""
+        return cls(
+            id=public_id("ref", refund.id),
+            amount=MoneyOut(amount=refund.amount, currency=refund.currency),
+            reason=refund.reason,
+            status=refund.status,
+            created_at=refund.created_at,
+        )
+
+
+class ShipmentOut(Schema):
+    """A parcel on its way."""
+
+    id: str
+    carrier: str
+    tracking_number: str
+    created_at: Moment
+    delivered_at: Moment | None
+
+
+class OrderOut(Schema):
+    """One order, whole."""
+
+    id: str
+    number: str
+    customer_id: str
+    status: str
+    payment_status: str
+    fulfilment_status: str
+    currency: str
+    lines: list[LineOut]
+    subtotal: MoneyOut
+    discount_total: MoneyOut
+    shipping_total: MoneyOut
+    tax_total: MoneyOut
+    total: MoneyOut
+    shipping_address: AddressIn
+    payments: list[PaymentOut]
+    shipments: list[ShipmentOut]
+    refunds: list[RefundOut]
+    expires_at: Moment
+    created_at: Moment
+    placed_at: Moment | None
+    updated_at: Moment
+
+    @classmethod
+    def of(cls, order: OrderView) -> Self:
+        """The order as the API shows it."""
+        amounts = {
+            name: MoneyOut(amount=getattr(order, name), currency=order.currency)
+            for name in ("subtotal", "discount_total", "shipping_total", "tax_total", "total")
+        }
+        return cls(
+            id=public_id("ord", order.id),
+            number=order_number(order.id),
+            customer_id=public_id("cus", order.customer_id),
+            status=order.status,
+            payment_status=order.payment_status,
+            fulfilment_status=order.fulfilment_status,
+            currency=order.currency,
+            lines=[LineOut.of(line, order.currency) for line in order.lines],
+            shipping_address=AddressIn.model_validate(order.shipping_address),
+            payments=[PaymentOut.of(payment) for payment in order.payments],
+            shipments=[],
+            refunds=[RefundOut.of(refund) for refund in order.refunds],
+            expires_at=order.expires_at,
+            created_at=order.created_at,
+            placed_at=order.placed_at,
+            updated_at=order.updated_at,
+            **amounts,
+        )
+
+
+class OrderList(Schema):
+    """A page of orders, newest first."""
+
+    data: list[OrderOut]
+    next_cursor: str | None

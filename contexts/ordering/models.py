@@ -1,0 +1,155 @@
+"""Tables of ordering. Everything of a customer lies in the customer's bucket."""
+
+from django.db import models
+from django.db.models import Q
+
+from contexts.ordering.domain import (
+    OPEN_ATTEMPTS,
+    AttemptStatus,
+    FulfilmentStatus,
+    OrderStatus,
+    PaymentStatus,
+)
+from shop.sharding.sharded import ShardedModel
+
+
+def _choices(
+    kind: type[OrderStatus | PaymentStatus | FulfilmentStatus | AttemptStatus],
+) -> list[tuple[str, str]]:
+    return [(member.value, member.value.replace("_", " ")) for member in kind]
+
+
+class Order(ShardedModel):
+    """One order with the prices and the address of its day."""
+
+    shard_keys = ("customer_id",)
+
+    customer_id = models.BigIntegerField()
+    status = models.CharField(max_length=20, choices=_choices(OrderStatus))
+    payment_status = models.CharField(max_length=20, choices=_choices(PaymentStatus), default=PaymentStatus.UNPAID)
+    fulfilment_status = models.CharField(
+        max_length=20, choices=_choices(FulfilmentStatus), default=FulfilmentStatus.UNFULFILLED
+    )
+    currency = models.CharField(max_length=3)
+    subtotal = models.BigIntegerField()
+    discount_total = models.BigIntegerField()
+    shipping_total = models.BigIntegerField()
+    tax_total = models.BigIntegerField()
+    total = models.BigIntegerField()
+    shipping_address = models.JSONField()
+    cancel_reason = models.CharField(max_length=200)
+    expires_at = models.DateTimeField()
+    created_at = models.DateTimeField()
+    placed_at = models.DateTimeField(null=True)
+    updated_at = models.DateTimeField()
+    event_seq = models.PositiveIntegerField(default=1)
+
+    class Meta(ShardedModel.Meta):
+        indexes = (
+            models.Index(fields=("customer_id", "-id"), name="ordering_order_of_customer"),
+            models.Index(fields=("-created_at", "-id"), name="ordering_order_newest"),
+            models.Index(fields=("expires_at",), condition=Q(status="pending_payment"), name="ordering_order_expiring"),
+        )
+
+    def __str__(self) -> str:
+        return f"order {self.pk}"
+
+
+class OrderLine(ShardedModel):
+    """One variant of an order, as it was offered."""
+
+    shard_keys = ("order_id",)
+
+    order = models.ForeignKey(Order, models.CASCADE, related_name="lines")
+    position = models.PositiveSmallIntegerField()
+    variant_id = models.BigIntegerField()
+    product_id = models.BigIntegerField()
+    sku = models.CharField(max_length=64)
+    name = models.CharField(max_length=300)
+    quantity = models.PositiveIntegerField()
+    unit_price = models.BigIntegerField()
+    total = models.BigIntegerField()
+
+    class Meta(ShardedModel.Meta):
+        constraints = (models.UniqueConstraint(fields=("order", "variant_id"), name="ordering_line_variant_once"),)
+
+
+class Payment(ShardedModel):
+    """One attempt to pay an order. At most one of an order is open or captured; what comes beside it is surplus."""
+
+    shard_keys = ("order_id",)
+
+    order = models.ForeignKey(Order, models.CASCADE, related_name="payments")
+    provider = models.CharField(max_length=30)
+    provider_key = models.CharField(max_length=60)
+    provider_ref = models.CharField(max_length=100)
+    status = models.CharField(max_length=20, choices=_choices(AttemptStatus), default=AttemptStatus.PENDING)
+    amount = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    failure_code = models.CharField(max_length=60)
+    surplus = models.BooleanField(default=False)
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    class Meta(ShardedModel.Meta):
+        constraints = (
+            models.UniqueConstraint(
+                fields=("order",),
+                condition=Q(status__in=("pending", "requires_action", "captured"), surplus=False),
+                name="ordering_one_live_payment",
+            ),
+        )
+        indexes = (
+            models.Index(fields=("updated_at",), condition=Q(status__in=OPEN_ATTEMPTS), name="ordering_payment_open"),
+        )
+
+
+class PaymentEvent(ShardedModel):
+    """The ledger: what a provider said about a payment. Append-only; sums are taken from here, never incremented."""
+
+    class Kind(models.TextChoices):
+        CAPTURED = "captured"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+        REFUNDED = "refunded"
+
+    shard_keys = ("payment_id",)
+
+    payment = models.ForeignKey(Payment, models.CASCADE, related_name="events")
+    kind = models.CharField(max_length=12, choices=Kind.choices)
+    amount = models.BigIntegerField()
+    provider_ref = models.CharField(max_length=100)
+    at = models.DateTimeField()
+
+    class Meta(ShardedModel.Meta):
+        constraints = (
+            models.UniqueConstraint(fields=("payment", "kind", "provider_ref"), name="ordering_payment_event_once"),
+        )
+
+
+class Refund(ShardedModel):
+    """Money to give back, written with the reason for it; a job calls the provider."""
+
+    class Status(models.TextChoices):
+        PENDING = "pending"
+        SUCCEEDED = "succeeded"
+        FAILED = "failed"
+
+    shard_keys = ("order_id", "payment_id")
+
+    order = models.ForeignKey(Order, models.CASCADE, related_name="refunds")
+    payment = models.ForeignKey(Payment, models.CASCADE, related_name="refunds")
+    amount = models.BigIntegerField()
+    reason = models.CharField(max_length=200)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
+    created_at = models.DateTimeField()
+
+    class Meta(ShardedModel.Meta):
+        constraints = (
+            models.UniqueConstraint(
+                fields=("payment",),
+                condition=Q(reason__in=("surplus", "stock_lost")),
+                name="ordering_refund_by_system_once",
+            ),
+        )
+        indexes = (models.Index(fields=("created_at",), condition=Q(status="pending"), name="ordering_refund_open"),)

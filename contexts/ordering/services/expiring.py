@@ -1,0 +1,55 @@
+"""Orders that were not paid in time."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+
+from contexts.ordering import domain
+from contexts.ordering.contract import OrderExpired
+from contexts.ordering.domain import OrderStatus
+from contexts.ordering.models import Order, Payment
+from contexts.ordering.services.providers import provider_named
+from contexts.ordering.services.settling import settle
+from shop.events import publish
+from shop.sharding import shard_atomic
+
+log = structlog.get_logger(__name__)
+
+BATCH: Final = 200
+
+
+def expire_overdue_orders() -> int:
+    """Expire what waited too long for its payment; returns how many orders.
+
+    Open attempts are closed at the provider first; "already succeeded" settles the order instead.
+    Emits: OrderExpired. Safe to repeat, and for several processes at once.
+    """
+    overdue: Sequence[Order] = (
+        Order.objects.filter(status=OrderStatus.PENDING_PAYMENT, expires_at__lt=datetime.now(UTC))
+        .across()
+        .page(order=("expires_at", "id"), limit=BATCH)
+        .rows
+    )
+    return sum(_expire(order.pk) for order in overdue)
+
+
+def _expire(order_id: int) -> bool:
+    open_attempts = Payment.objects.on(order_id).filter(order_id=order_id, status__in=domain.OPEN_ATTEMPTS)
+    for payment in list(open_attempts):
+        settle(payment_id=payment.pk, intent=provider_named(payment.provider).cancel(key=payment.provider_key))
+    now = datetime.now(UTC)
+    with shard_atomic("ordering", order_id):
+        order = Order.objects.select_for_update().get(pk=order_id)
+        if order.status != OrderStatus.PENDING_PAYMENT or order.expires_at >= now:
+            return False
+        if Payment.objects.filter(order_id=order_id, status__in=domain.OPEN_ATTEMPTS).exists():
+            return False  # an attempt began meanwhile; the next round sees what came of it
+        order.status = OrderStatus.EXPIRED
+        order.updated_at = now
+        order.event_seq += 1
+        order.save()
+        publish(OrderExpired(order_id=str(order.pk), customer_id=str(order.customer_id)), seq=order.event_seq)
+    log.info("order_expired", order_id=str(order_id))
+    return True

@@ -1,0 +1,63 @@
+"""What an order's fate means for its pieces: sold once it is placed, given back once it is dead."""
+
+from datetime import UTC, datetime
+
+import structlog
+
+from contexts.catalog.contract import CatalogService, OutOfStockError, ReservationCancelledError
+from contexts.ordering.contract import OrderCancelled
+from contexts.ordering.domain import AttemptStatus, OrderStatus
+from contexts.ordering.models import Order, OrderLine, Payment
+from contexts.ordering.services.settling import owe
+from shop.events import publish
+from shop.services import resolve
+from shop.sharding import shard_atomic
+
+log = structlog.get_logger(__name__)
+
+STOCK_LOST = "stock_lost"
+
+
+def commit_stock(*, order_id: int) -> None:
+    """Sell the pieces of a placed order. Where they are gone, cancel it and give the money back.
+
+    Emits: OrderCancelled, if the pieces are gone. Safe to repeat.
+    """
+    order: Order = Order.objects.on(order_id).get(pk=order_id)
+    if order.status not in (OrderStatus.PLACED, OrderStatus.COMPLETED):
+        return  # dead meanwhile: its own event gives the pieces back
+    try:
+        resolve(CatalogService).commit(order_id=str(order_id), variant_ids=_variants(order_id))
+    except ReservationCancelledError:
+        log.info("stock_commit_overtaken", order_id=str(order_id))
+    except OutOfStockError:
+        _cancel_for_lost_stock(order_id)
+
+
+def release_stock(*, order_id: int) -> None:
+    """Give the pieces of a dead order back, held or sold. Safe to repeat."""
+    resolve(CatalogService).cancel(order_id=str(order_id), variant_ids=_variants(order_id))
+
+
+def _variants(order_id: int) -> list[str]:
+    lines = OrderLine.objects.on(order_id).filter(order_id=order_id).order_by("position")
+    return [str(variant_id) for variant_id in lines.values_list("variant_id", flat=True)]
+
+
+def _cancel_for_lost_stock(order_id: int) -> None:
+    with shard_atomic("ordering", order_id):
+        order = Order.objects.select_for_update().get(pk=order_id)
+        if order.status != OrderStatus.PLACED:
+            return
+        for payment in Payment.objects.filter(order_id=order_id, status=AttemptStatus.CAPTURED, surplus=False):
+            owe(order, payment, payment.amount, STOCK_LOST)
+        order.status = OrderStatus.CANCELLED
+        order.cancel_reason = STOCK_LOST
+        order.updated_at = datetime.now(UTC)
+        order.event_seq += 1
+        order.save()
+        publish(
+            OrderCancelled(order_id=str(order.pk), customer_id=str(order.customer_id), reason=STOCK_LOST),
+            seq=order.event_seq,
+        )
+    log.warning("order_cancelled", order_id=str(order_id), reason=STOCK_LOST)

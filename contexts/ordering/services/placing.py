@@ -1,0 +1,154 @@
+"""Placing an order: hold the pieces, then write the order. Paid for later."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+from django.db import IntegrityError
+
+from contexts.catalog.contract import (
+    CatalogService,
+    NotForSaleError,
+    Offer,
+    OutOfStockError,
+    Refusal,
+    StockRequest,
+    VariantNotFoundError,
+)
+from contexts.ordering import domain
+from contexts.ordering.contract import OrderCreated, OrderLineRequest
+from contexts.ordering.models import Order, OrderLine
+from contexts.ordering.services.reading import view_of
+from contexts.ordering.services.views import OrderView, order_view
+from shop.contract import ConflictError, ContextError, Fault, Money
+from shop.events import publish
+from shop.services import resolve
+from shop.sharding import new_id, shard_atomic
+
+
+def place_order(
+    *,
+    order_id: int,
+    customer_id: int,
+    lines: Sequence[OrderLineRequest],
+    shipping_address: Mapping[str, str | None],
+    expected_total: Money | None,
+    within_effect: Callable[[OrderView], None],
+) -> OrderView:
+    """Hold the pieces of all lines and write the order at today's prices, waiting for its payment.
+
+    Args:
+        order_id: The ID it will have, in the customer's bucket; the same again gives the same order.
+        customer_id: Whose order it is.
+        lines: What is bought, each variant once.
+        shipping_address: Where it goes.
+        expected_total: What the shopper agreed to.
+        within_effect: Called with the order inside the transaction that writes it.
+
+    Emits: OrderCreated. Database: the customer's shard, one transaction; catalog is asked before it.
+    Safe to repeat: by ``order_id``. A crash in between leaves a hold that expires.
+
+    Raises:
+        DuplicateLineError, CurrencyMismatchError, TotalChangedError: As named.
+        OutOfStockError, NotForSaleError, VariantNotFoundError: From catalog, with the lines at fault.
+    """
+    domain.refuse_duplicates(lines)
+    if known := _known(order_id):
+        return known
+    now = datetime.now(UTC)
+    expires_at = now + timedelta(seconds=int(settings.CONTEXT_SETTINGS["PAYMENT_WINDOW_SECONDS"]))
+    offers = _reserve(order_id, lines, expires_at + domain.HOLD_LASTS_LONGER)
+    totals = _agreed_totals(order_id, lines, offers, expected_total)
+    order = _new_order(order_id, customer_id, totals)
+    order.shipping_address = dict(shipping_address)
+    order.expires_at, order.created_at, order.updated_at = expires_at, now, now
+    rows = [_new_line(order, i, lines[i].quantity, offers[i], totals.line_totals[i]) for i in range(len(lines))]
+    try:
+        return _write(order, rows, within_effect)
+    except IntegrityError:
+        if known := _known(order_id):
+            return known  # whoever took over a lapsed Idempotency-Key was faster
+        raise
+
+
+def _write(order: Order, rows: Sequence[OrderLine], within_effect: Callable[[OrderView], None]) -> OrderView:
+    with shard_atomic("ordering", order.pk):
+        order.save(force_insert=True)
+        OrderLine.objects.bulk_create(rows)
+        publish(OrderCreated(order_id=str(order.pk), customer_id=str(order.customer_id)), seq=order.event_seq)
+        placed = order_view(order, rows)
+        within_effect(placed)
+    return placed
+
+
+def _known(order_id: int) -> OrderView | None:
+    order: Order | None = Order.objects.on(order_id).filter(pk=order_id).first()
+    return view_of(order) if order is not None else None
+
+
+def _reserve(order_id: int, lines: Sequence[OrderLineRequest], expires_at: datetime) -> tuple[Offer, ...]:
+    wanted = [StockRequest(variant_id=line.variant_id, quantity=line.quantity) for line in lines]
+    try:
+        return resolve(CatalogService).reserve(order_id=str(order_id), lines=wanted, expires_at=expires_at)
+    except (OutOfStockError, NotForSaleError, VariantNotFoundError) as refusal:
+        refusal.faults = _faults(lines, refusal.lines, refusal)
+        raise
+
+
+def _agreed_totals(
+    order_id: int, lines: Sequence[OrderLineRequest], offers: Sequence[Offer], expected_total: Money | None
+) -> domain.Totals:
+    """What the held pieces cost; if the shopper did not agree to it they are given back."""
+    try:
+        totals = domain.totals([line.quantity for line in lines], [offer.price for offer in offers])
+        domain.refuse_other_total(expected_total, totals)
+    except ConflictError:
+        held = [line.variant_id for line in lines]
+        resolve(CatalogService).cancel(order_id=str(order_id), variant_ids=held)
+        raise
+    return totals
+
+
+def _faults(lines: Sequence[OrderLineRequest], refused: Sequence[Refusal], refusal: ContextError) -> tuple[Fault, ...]:
+    """The refused variants by their place in the request."""
+    left = {line.variant_id: line.available for line in refused}
+    short = isinstance(refusal, OutOfStockError)
+    return tuple(
+        Fault(
+            field=f"lines.{position}",
+            code=refusal.code,
+            detail=f"{left[line.variant_id]} left" if short else refusal.code.replace("_", " "),
+            available=left[line.variant_id] if short else None,
+        )
+        for position, line in enumerate(lines)
+        if line.variant_id in left
+    )
+
+
+def _new_order(order_id: int, customer_id: int, totals: domain.Totals) -> Order:
+    return Order(
+        id=order_id,
+        customer_id=customer_id,
+        status=domain.OrderStatus.PENDING_PAYMENT,
+        currency=totals.currency,
+        subtotal=totals.subtotal,
+        discount_total=totals.discount_total,
+        shipping_total=totals.shipping_total,
+        tax_total=totals.tax_total,
+        total=totals.total,
+    )
+
+
+def _new_line(order: Order, position: int, quantity: int, offer: Offer, total: int) -> OrderLine:
+    return OrderLine(
+        id=new_id("ordering", near=order.pk),
+        order=order,
+        position=position,
+        variant_id=int(offer.variant_id),
+        product_id=int(offer.product_id),
+        sku=offer.sku,
+        name=offer.name,
+        quantity=quantity,
+        unit_price=offer.price.amount,
+        total=total,
+    )

@@ -1,0 +1,41 @@
+"""Events that ordering handles, and its jobs."""
+
+from contexts.ordering import services
+from contexts.ordering.contract import OrderCancelled, OrderExpired, OrderPlaced
+from shop.events import every, on
+
+
+@on(OrderPlaced, atomic=False)
+def commit_stock_on_order_placed(event: OrderPlaced) -> None:
+    """Sell what the order holds."""
+    services.commit_stock(order_id=int(event.order_id))
+
+
+@on(OrderCancelled, atomic=False)
+def release_stock_on_order_cancelled(event: OrderCancelled) -> None:
+    """Give back what the order holds or has bought."""
+    services.release_stock(order_id=int(event.order_id))
+
+
+@on(OrderExpired, atomic=False)
+def release_stock_on_order_expired(event: OrderExpired) -> None:
+    """Give back what the order holds."""
+    services.release_stock(order_id=int(event.order_id))
+
+
+@every(seconds=5)
+def expire_overdue_orders() -> None:
+    """Orders that were not paid in time."""
+    services.expire_overdue_orders()
+
+
+@every(seconds=5)
+def reconcile_payments() -> None:
+    """Attempts whose answer never came."""
+    services.reconcile_payments()
+
+
+@every(seconds=5)
+def give_money_back() -> None:
+    """Refunds that wait."""
+    services.give_money_back()

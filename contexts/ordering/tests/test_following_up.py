@@ -1,0 +1,136 @@
+"""What comes after: pieces sold by event, orders that expire, stock that is lost."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from contexts.ordering import services
+from contexts.ordering.models import Order
+from contexts.ordering.services.providers.fake import FakeProvider
+from contexts.ordering.tests.conftest import TEAPOT
+from shop.contract import ServiceUnavailable
+from shop.events.models import InboxEntry
+from shop.events.relay import relay, retry
+from shop.sharding import aliases_of, shard_atomic
+from shop.sharding.public_ids import number_of
+
+ALIASES = list(aliases_of("ordering"))
+
+
+@pytest.fixture
+def order(api):
+    return api.order((TEAPOT, 2)).json()
+
+
+def number(order):
+    return number_of("ord", order["id"])
+
+
+def hand_over():
+    for alias in ALIASES:
+        relay(alias)
+
+
+def overdue(order):
+    with shard_atomic("ordering", number(order)):
+        Order.objects.filter(pk=number(order)).update(expires_at=datetime.now(UTC) - timedelta(seconds=1))
+
+
+def test_a_placed_order_sells_its_pieces_once(api, order, catalog):
+    api.pay(order)
+    hand_over()
+    hand_over()
+    assert catalog.sold == {str(number(order)): {str(TEAPOT): 2}}
+    assert catalog.free[str(TEAPOT)] == 8
+
+
+def test_a_catalog_that_is_away_is_asked_again(api, order, catalog):
+    # given a catalog that is away when the order is placed
+    api.pay(order)
+    catalog.broken = ServiceUnavailable(detail="away")
+    hand_over()
+    assert catalog.sold == {}
+    # when it is back and the time for another try has come, then the pieces are sold
+    catalog.broken = None
+    for alias in ALIASES:
+        InboxEntry.objects.using(alias).update(next_at=datetime.now(UTC))
+        retry(alias)
+    assert catalog.sold == {str(number(order)): {str(TEAPOT): 2}}
+
+
+def test_lost_pieces_cancel_the_order_and_give_the_money_back(api, order, catalog):
+    # given a paid order whose hold has run out, its pieces gone
+    api.pay(order)
+    catalog.lost = True
+    # when its event is handled, and the refund job comes round
+    hand_over()
+    hand_over()
+    assert services.give_money_back() == 1
+    # then
+    after = api.get(f"orders/{order['id']}").json()
+    assert (after["status"], after["payment_status"]) == ("cancelled", "refunded")
+    assert [(r["reason"], r["status"]) for r in after["refunds"]] == [("stock_lost", "succeeded")]
+    assert str(number(order)) in catalog.cancelled
+
+
+def test_an_order_nobody_pays_expires_and_gives_its_pieces_back(order, api, catalog):
+    overdue(order)
+    assert services.expire_overdue_orders() == 1
+    assert services.expire_overdue_orders() == 0
+    hand_over()
+    assert api.get(f"orders/{order['id']}").json()["status"] == "expired"
+    assert catalog.free[str(TEAPOT)] == 10
+    # and can't be paid any more
+    assert api.pay(order).json()["code"] == "order_not_payable"
+
+
+def test_an_order_in_time_does_not_expire(order, api):
+    assert services.expire_overdue_orders() == 0
+    assert api.get(f"orders/{order['id']}").json()["status"] == "pending_payment"
+
+
+def test_money_taken_just_before_expiry_places_the_order_instead(order, api, monkeypatch):
+    # given a charge whose answer never reached our books
+    with monkeypatch.context() as patched:
+        patched.setattr("contexts.ordering.services.paying.settle", _die)
+        api.pay(order)
+    overdue(order)
+    # when the sweeper asks the provider to close it, then it hears of the money
+    assert services.expire_overdue_orders() == 0
+    assert api.get(f"orders/{order['id']}").json()["status"] == "placed"
+
+
+def test_an_open_attempt_is_closed_at_the_provider_before_the_order_expires(order, api, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(FakeProvider, "create", _die)
+        api.pay(order)
+    overdue(order)
+    assert services.expire_overdue_orders() == 1
+    after = api.get(f"orders/{order['id']}").json()
+    assert (after["status"], [p["status"] for p in after["payments"]]) == ("expired", ["cancelled"])
+
+
+def test_a_payment_begun_late_moves_order_and_hold_out(order, api, catalog):
+    # given an order with a second left
+    with shard_atomic("ordering", number(order)):
+        soon = datetime.now(UTC) + timedelta(seconds=1)
+        Order.objects.filter(pk=number(order)).update(expires_at=soon)
+    # when a declined payment begins
+    api.pay(order, "tok_declined")
+    # then a quarter of an hour remains, and the hold lasts longer still
+    row = Order.objects.on(number(order)).get(pk=number(order))
+    assert row.expires_at - datetime.now(UTC) > timedelta(seconds=890)
+    assert catalog.expires[str(number(order))] - row.expires_at >= timedelta(seconds=899)
+
+
+def test_a_payment_for_pieces_that_are_gone_does_not_begin(order, api, catalog):
+    with shard_atomic("ordering", number(order)):
+        Order.objects.filter(pk=number(order)).update(expires_at=datetime.now(UTC) + timedelta(seconds=1))
+    catalog.cancelled.add(str(number(order)))
+    answer = api.pay(order)
+    assert (answer.status_code, answer.json()["code"]) == (409, "order_not_payable")
+    assert api.get(f"orders/{order['id']}").json()["payments"] == []
+
+
+def _die(*args, **kwargs):
+    raise RuntimeError("the process is gone")

@@ -1,0 +1,38 @@
+"""Screens of the kernel's own tables, and of staff accounts."""
+
+from django.contrib import admin
+
+from shop.events.models import Duty, InboxEntry, OutboxEvent
+from shop.http.models import IdempotencyClaim
+from shop.services.models import Outcome
+from shop.sharding.models import (
+    DatabaseIdentity,
+    Shard,
+    ShardEpoch,
+    ShardMapEntry,
+    ShardSlice,
+    UniqueTarget,
+    UniqueValue,
+    WorkerLease,
+)
+from shop.staff.models import StaffUser
+from shop.staff.screens import replace_editable_screens, show
+
+admin.site.site_header = admin.site.site_title = "Shop"
+admin.site.index_title = "Staff"
+
+replace_editable_screens()
+show(StaffUser, "email", "name", "is_active", "is_superuser", hidden=("password",))
+show(DatabaseIdentity, "context", "alias", "created_at")
+show(ShardSlice, "hi", "owned", "epoch")
+show(UniqueValue, "kind", "state", "reserved_at", hidden=("value",))
+show(UniqueTarget, "void")
+show(Shard, "created_at")
+show(ShardMapEntry, "hi", "alias", "epoch")
+show(ShardEpoch, "epoch")
+show(WorkerLease, "high_ms", "expires_at", hidden=("token",))
+show(OutboxEvent, "topic", "key", "event_seq", "state", "created_at")
+show(InboxEntry, "handler", "key", "event_seq", "state", "attempts", "reason")
+show(Duty, "until", hidden=("token",))
+show(Outcome, "caller", "method", "key", "created_at")
+show(IdempotencyClaim, "principal", "state", "status", "created_at", hidden=("body", "headers"))
