@@ -99,6 +99,8 @@ def problem_of(error: Exception) -> HttpResponse:
         return problem(error.status, error.code, error.detail)
     for kind, status, code, detail in _FOREIGN:
         if isinstance(error, kind):
+            if status == HTTPStatus.SERVICE_UNAVAILABLE:
+                log.warning("database_unavailable", error=type(error).__name__)
             return problem(status, code, detail)
     if isinstance(error, ContextError):
         status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
