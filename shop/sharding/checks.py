@@ -21,7 +21,11 @@ def check_relations(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[C
 
 def check_models(models: Iterable[type[Model]]) -> list[CheckMessage]:
     """The same for these models."""
-    return [fault for model in models for fault in (*_relations(model), *_placement(model), *_key(model))]
+    return [
+        fault
+        for model in models
+        for fault in (*_relations(model), *_placement(model), *_key(model), *_join_tables(model))
+    ]
 
 
 def _group(model: type[Model]) -> str:
@@ -49,6 +53,12 @@ def _placement(model: type[Model]) -> list[CheckMessage]:
         return []
     hint = "derive it from ShardedModel or HomeModel"
     return [Error("the table does not say where it lives", hint, model, "shop.E003")]
+
+
+def _join_tables(model: type[Model]) -> list[CheckMessage]:
+    """Many-to-many fields bring tables of their own along, which say as little where they live as what they are of."""
+    through = (field.remote_field.through for field in model._meta.local_many_to_many)
+    return [fault for table in through if table._meta.auto_created for fault in _placement(table)]
 
 
 def _key(model: type[Model]) -> list[CheckMessage]:
