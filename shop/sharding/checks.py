@@ -5,7 +5,7 @@ from typing import Any
 
 from django.apps import AppConfig, apps
 from django.core.checks import CheckMessage, Error
-from django.db.models import AutoField, Field, Model
+from django.db.models import AutoField, BigIntegerField, Field, Model
 
 from shop.sharding.databases import owner_of
 from shop.sharding.models import KernelModel
@@ -65,8 +65,8 @@ def _key(model: type[Model]) -> list[CheckMessage]:
     if not issubclass(model, ShardedModel):
         return []
     faults: list[CheckMessage] = []
-    if isinstance(model._meta.pk, AutoField):
-        faults.append(Error("an automatic key does not route", "keep the `id` of ShardedModel", model, "shop.E004"))
+    if isinstance(model._meta.pk, AutoField) or not isinstance(model._meta.pk, BigIntegerField):
+        faults.append(Error("the key does not route", "keep the `id` of ShardedModel", model, "shop.E004"))
     names = {field.attname for field in model._meta.concrete_fields}
     if unknown := shard_key_fields(model) - names:
         faults.append(Error(f"shard_keys names {sorted(unknown)}, which it has not", None, model, "shop.E005"))
