@@ -4,6 +4,7 @@ import threading
 import time
 import uuid
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -257,11 +258,35 @@ def test_a_used_up_window_is_told_at_once_even_while_another_thread_raises_it(id
     assert took < 1
 
 
+def enter():
+    with shard_atomic(CONTEXT, key_of_bucket(RIGHT)):
+        return new_id(CONTEXT, bucket=RIGHT)
+
+
 @COMMITTING
-def test_entering_a_scope_does_not_wait_for_a_thread_that_raises_the_window(in_threads):
+def test_entering_a_scope_does_not_wait_for_a_thread_that_raises_the_window_while_ids_are_left(in_threads):
     ours = generator.generator_of(CONTEXT)
+    ours.ensure_window()
+    ours._lease = replace(ours._lease, high=generator.now_ms() + WINDOW_MS // 4)
     with ours._raising:
-        ours._lease = generator._NOTHING
         started = time.monotonic()
-        in_threads(lambda: shard_atomic(CONTEXT, key_of_bucket(RIGHT)).__enter__())
+        in_threads(enter)
         assert time.monotonic() - started < 1
+
+
+@COMMITTING
+def test_where_none_are_left_it_waits_and_goes_on(in_threads):
+    """Given a window another thread is raising; entering waits before its transaction, where it holds nothing."""
+    ours = generator.generator_of(CONTEXT)
+    ours.ensure_window()
+    ours._lease = replace(ours._lease, high=generator.now_ms() - 1)
+
+    def raise_slowly():
+        with ours._raising:
+            together.set()
+            time.sleep(0.3)
+            ours._raise_to(generator.now_ms() + WINDOW_MS)
+
+    together = threading.Event()
+    _, made = in_threads(raise_slowly, lambda: together.wait(5) and enter())
+    assert bucket_of(made) == RIGHT
