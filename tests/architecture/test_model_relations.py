@@ -1,0 +1,149 @@
+"""What an import graph can't see: no relation leaves its context, every table says where it lives. Each rule is seen red."""
+
+from typing import Any, ClassVar
+
+import pytest
+from django.apps import apps
+from django.contrib.contenttypes.fields import GenericForeignKey
+from django.db import models
+from django.test.utils import isolate_apps
+
+from shop.sharding.checks import check_models, check_relations
+from shop.sharding.models import KernelModel
+from shop.sharding.sharded import HomeModel, ShardedModel
+
+pytestmark = pytest.mark.once
+
+
+def fields(label: str = "shop_catalog", **more: Any) -> dict[str, Any]:
+    return {"__module__": __name__, "Meta": type("Meta", (), {"app_label": label}), **more}
+
+
+def sharded(name: str, label: str = "shop_catalog", **more: Any) -> Any:
+    return type(name, (ShardedModel,), fields(label, **more))
+
+
+def at_home(name: str, label: str = "shop_catalog", **more: Any) -> Any:
+    return type(name, (HomeModel,), fields(label, **more))
+
+
+def bare(name: str, label: str = "shop_catalog", **more: Any) -> Any:
+    return type(name, (models.Model,), fields(label, **more))
+
+
+def kernel(name: str, label: str = "shop", **more: Any) -> Any:
+    return type(name, (KernelModel,), fields(label, **more))
+
+
+def to(target: Any, kind: Any = models.ForeignKey) -> Any:
+    return kind(target) if kind is models.ManyToManyField else kind(target, models.CASCADE)
+
+
+def found(*kinds: Any) -> list[str]:
+    return sorted({str(fault.id) for fault in check_models(kinds)})
+
+
+def test_the_real_models_are_clean_and_there_are_some():
+    assert len(list(apps.get_models())) > 10
+    assert check_relations(None) == []
+
+
+@isolate_apps()
+def test_what_stays_within_its_context_is_clean():
+    order = sharded("Order", "shop_ordering", shard_keys=("customer_id",), customer_id=models.BigIntegerField())
+    line = sharded("Line", "shop_ordering", shard_keys=("order_id",), order=to(order))
+    category = at_home("Category", parent=models.ForeignKey("self", models.CASCADE, null=True))
+    assert found(order, line, category, at_home("Slug", category=to(category))) == []
+
+
+@isolate_apps()
+@pytest.mark.parametrize("kind", [models.ForeignKey, models.OneToOneField, models.ManyToManyField])
+@pytest.mark.parametrize("make", [sharded, at_home], ids=["sharded", "home"])
+def test_a_relation_to_another_context_is_refused(kind, make):
+    customer = make("Customer", "shop_auth")
+    order = make("Order", "shop_ordering", customer=to(customer, kind))
+    assert "shop.E001" in found(order)
+
+
+@isolate_apps()
+def test_a_relation_by_name_is_refused_too():
+    make = sharded("Customer", "shop_auth"), sharded("Order", "shop_ordering", customer=to("shop_auth.Customer"))
+    assert found(*make) == ["shop.E001"]
+
+
+@pytest.mark.parametrize("target", ["shop_staff.StaffUser", "contenttypes.ContentType", "auth.Group", "sessions.Session"])
+def test_a_relation_to_staffs_tables_is_refused(target):
+    model = apps.get_model(target)  # noqa: TID251  the test plants what the rule forbids
+    with isolate_apps():
+        assert found(at_home("Note", author=to(model))) == ["shop.E001"]
+
+
+def test_a_relation_to_anything_is_refused():
+    content_type = apps.get_model("contenttypes.ContentType")  # noqa: TID251  the test plants what the rule forbids
+    with isolate_apps():
+        anything = at_home(
+            "Note",
+            content_type=to(content_type),
+            object_id=models.BigIntegerField(),
+            subject=GenericForeignKey("content_type", "object_id"),
+        )
+        assert found(anything) == ["shop.E001"]
+
+
+@isolate_apps()
+def test_a_relation_of_the_kernel_to_a_context_is_refused_and_back():
+    product = sharded("Product")
+    assert found(kernel("Row", product=to(product))) == ["shop.E001"]
+    assert found(sharded("Order", row=to(kernel("Other")))) == ["shop.E001"]
+
+
+@isolate_apps()
+def test_a_relation_between_shards_and_home_is_refused_both_ways():
+    category, product = at_home("Category"), sharded("Product")
+    assert found(sharded("Listed", category=to(category))) == ["shop.E002"]
+    assert found(at_home("Featured", product=to(product))) == ["shop.E002"]
+
+
+@isolate_apps()
+def test_a_table_that_does_not_say_where_it_lives_is_refused():
+    assert found(bare("Somewhere")) == ["shop.E003"]
+
+
+@isolate_apps()
+@pytest.mark.parametrize("make", [sharded, at_home], ids=["sharded", "home"])
+def test_a_join_table_that_does_not_say_where_it_lives_is_refused(make):
+    tag = make("Tag")
+    assert found(make("Product", tags=to(tag, models.ManyToManyField))) == ["shop.E003"]
+
+
+@isolate_apps()
+def test_a_join_table_that_says_where_it_lives_is_clean():
+    tag = sharded("Tag")
+    through = sharded("Tagging", product=to("shop_catalog.Product"), tag=to(tag))
+    product = sharded("Product", tags=models.ManyToManyField(tag, through=through))
+    assert found(tag, through, product) == []
+
+
+@isolate_apps()
+def test_a_key_that_counts_up_does_not_route():
+    assert found(sharded("Counted", id=models.BigAutoField(primary_key=True))) == ["shop.E004"]
+
+
+@isolate_apps()
+def test_a_key_that_is_no_number_does_not_route():
+    assert found(sharded("Named", id=models.CharField(primary_key=True, max_length=20))) == ["shop.E004"]
+
+
+@isolate_apps()
+@pytest.mark.parametrize("names", [("owner_id",), ("parcel",), ("id", "nothing")])
+def test_a_shard_key_that_is_no_column_is_refused(names):
+    parcel = sharded("Parcel")
+
+    class Item(ShardedModel):
+        shard_keys: ClassVar[tuple[str, ...]] = names
+        parcel: Any = models.ForeignKey("shop_catalog.Parcel", models.CASCADE)
+
+        class Meta:
+            app_label = "shop_catalog"
+
+    assert found(parcel, Item) == ["shop.E005"]
