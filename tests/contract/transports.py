@@ -1,6 +1,6 @@
 """Every way a call may travel; the contract tests of all contexts run on each."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ from shop.services.transport import Call, Transport
 from shop.services.transport.local import Local
 from shop.services.transport.loopback import Loopback
 
+MAKERS: Final[dict[str, Callable[[Service], Transport]]] = {"local": Local, "loopback": Loopback}
 WAYS: Final = ("local", "loopback", "local, commands twice", "loopback, commands twice")
 
 
@@ -48,7 +49,7 @@ def travelling(way: str, settings: Any) -> Iterator[None]:
     """Let every call inside the block travel ``way``."""
     kind, _, twice = way.partition(", ")
     settings.SERVICE_TRANSPORT = kind
-    make = {"local": Local, "loopback": Loopback}[kind]
+    make = MAKERS[kind]
 
     def made(provider: Service) -> Transport:
         return Twice(make(provider)) if twice else make(provider)
