@@ -4,6 +4,7 @@ A load differs from `create_product` in this: it leaves out products whose SKU i
 shard and call, and tells no events: whoever keeps a picture of the products draws it from the whole catalog first.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -14,6 +15,7 @@ from contexts.catalog.services.products import SKU, ProductDraft, product_row, r
 from shop.sharding import new_id, shard_atomic, unique
 
 TRIES: Final = 5
+PATIENCE_SECONDS: Final = 0.5
 
 
 def missing(drafts: Sequence[ProductDraft]) -> list[ProductDraft]:
@@ -44,6 +46,7 @@ def load_products(drafts: Sequence[ProductDraft], *, cause: str) -> int:
         except (unique.ValueTaken, unique.CreationVoided):
             if one_try == TRIES - 1:
                 raise
+            time.sleep(PATIENCE_SECONDS)  # another load may be about to finish
             unique.settle(CONTEXT, SKU, [sku_key(each.sku) for draft in waiting for each in draft.variants])
     return made
 
