@@ -20,6 +20,8 @@ CONTEXTS = env.words("CONTEXTS", KNOWN_CONTEXTS)
 for _name in CONTEXTS:
     if _name not in KNOWN_CONTEXTS:
         env.problems.append(f"CONTEXTS: {_name!r} is no context; there are {', '.join(KNOWN_CONTEXTS)}")
+if not CONTEXTS:
+    env.problems.append("CONTEXTS: names no context")
 if len(set(CONTEXTS)) < len(CONTEXTS):
     env.problems.append("CONTEXTS: a context is named twice")
 CONTEXTS = tuple(name for name in KNOWN_CONTEXTS if name in CONTEXTS)

@@ -10,6 +10,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 type Database = dict[str, Any]
 
 BUSY_TIMEOUT_SECONDS: Final = 5
+MAX_DIGITS: Final = 19
+DATABASE_URL_FORMS: Final = "must be postgres://user:password@host:port/name or sqlite:///path"
 STATEMENTS_AT_SQLITE_START: Final = (
     f"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout={BUSY_TIMEOUT_SECONDS * 1000};"
 )
@@ -44,7 +46,8 @@ class Env:
         given = self.text(name)
         if not given:
             return default
-        if not given.isascii() or not given.removeprefix("-").isdigit() or not low <= int(given) <= high:
+        digits = given.removeprefix("-")
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= MAX_DIGITS and low <= int(given) <= high):
             self.problems.append(f"{name}: must be a whole number from {low} to {high}, not {given!r}")
             return default
         return int(given)
@@ -76,6 +79,8 @@ class Env:
                 found[f"{context}_{position}"] = parse_database_url(url, home)
             except ValueError as error:
                 self.problems.append(f"{name}: entry {position + 1}: {error}")
+        if not urls:
+            self.problems.append(f"{name}: names no database")
         places = [(d["ENGINE"], str(d["NAME"]), d.get("HOST"), d.get("PORT")) for d in found.values()]
         if len(set(places)) < len(places):
             self.problems.append(f"{name}: the same database is named twice")
@@ -112,8 +117,11 @@ def parse_database_url(url: str, home: Path) -> Database:
     Raises:
         ValueError: Not such a URL. The message never repeats the password.
     """
-    parts = urlsplit(url)
-    if parts.scheme == "sqlite" and parts.path.strip("/"):
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # its message may repeat the password
+        raise ValueError(DATABASE_URL_FORMS) from None
+    if parts.scheme == "sqlite" and not parts.netloc and parts.path.strip("/"):
         return {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": str(home / unquote(parts.path[1:])),
@@ -142,7 +150,7 @@ def parse_database_url(url: str, home: Path) -> Database:
             "CONN_HEALTH_CHECKS": True,
             "TEST": {"DEPENDENCIES": []},
         }
-    raise ValueError("must be postgres://user:password@host:port/name or sqlite:///path")
+    raise ValueError(DATABASE_URL_FORMS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

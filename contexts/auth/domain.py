@@ -17,8 +17,8 @@ REFRESH_LIFETIME: Final = timedelta(days=30)
 REFRESH_PREFIX: Final = "fam"
 
 _LOCAL_PART = re.compile(r"""[^\s@.,:;<>()\[\]"\\]+(\.[^\s@.,:;<>()\[\]"\\]+)*""")
-_LABEL = r"[^\W_]([\w-]{0,61}[^\W_])?"
-_DOMAIN = re.compile(rf"({_LABEL}\.)+(?=.*[^\W\d_]){_LABEL}")
+_LABEL = r"(?!-)(?:[a-z0-9-]|[^\x00-\x7f]){1,63}(?<!-)"
+_DOMAIN = re.compile(rf"({_LABEL}\.)+(?!\d+$){_LABEL}")
 _INVISIBLE = ("C", "Z")
 
 
@@ -88,9 +88,7 @@ def email_of(text: str) -> str:
         or not _DOMAIN.fullmatch(domain)
     ):
         detail = f"must be an e-mail address of at most {MAX_EMAIL} characters"
-        raise InvalidEmailError(
-            detail=detail, faults=(Fault(field="email", code="invalid_email", detail=detail),)
-        )
+        raise InvalidEmailError(detail=detail, faults=(Fault(field="email", code="invalid_email", detail=detail),))
     return folded
 
 
@@ -106,6 +104,4 @@ def check_password_length(password: str, *, field: str = "password") -> None:
 
 def too_weak(detail: str, *, field: str = "password") -> PasswordTooWeakError:
     """The refusal of a password. It never repeats the password."""
-    return PasswordTooWeakError(
-        detail=detail, faults=(Fault(field=field, code="password_too_weak", detail=detail),)
-    )
+    return PasswordTooWeakError(detail=detail, faults=(Fault(field=field, code="password_too_weak", detail=detail),))

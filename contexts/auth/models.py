@@ -71,16 +71,12 @@ class RefreshToken(ShardedModel):
 
     shard_keys: ClassVar[tuple[str, ...]] = ("family_id",)
 
-    family = models.ForeignKey[Any, Any](
-        TokenFamily, on_delete=models.CASCADE, related_name="tokens", db_index=False
-    )
+    family = models.ForeignKey[Any, Any](TokenFamily, on_delete=models.CASCADE, related_name="tokens", db_index=False)
     secret_hash = models.CharField(max_length=64)
     used_at = models.DateTimeField(null=True)
 
     class Meta(ShardedModel.Meta):
         constraints = (models.UniqueConstraint(fields=("family", "secret_hash"), name="auth_refresh_once"),)
         indexes = (
-            models.Index(
-                fields=("used_at", "id"), condition=Q(used_at__isnull=False), name="auth_refresh_used"
-            ),
+            models.Index(fields=("used_at", "id"), condition=Q(used_at__isnull=False), name="auth_refresh_used"),
         )

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from shop.contract.errors import ContextError
 
-_PLAIN = (str, int, bool, bytes, date, datetime, Decimal, types.NoneType)
+_PLAIN = (str, int, bool, date, datetime, Decimal, types.NoneType)
 _CONTAINERS = (tuple, list, frozenset, Sequence, Mapping, dict, Collection)
 
 

@@ -4,9 +4,11 @@ Works outside transactions. Claims go by ``available_at``, never by an ID waterm
 rows in buckets that the database owns are seen.
 """
 
+import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -22,7 +24,7 @@ from shop.sharding.scatter import owned
 log = structlog.get_logger(__name__)
 
 BATCH: Final = 100
-LEASE_SECONDS: Final = 30.0
+LEASE_SECONDS: Final = 4.0
 POSTPONED_SECONDS: Final = 1.0
 
 
@@ -31,7 +33,7 @@ def relay(alias: str) -> int:
     due = Q(state=OutboxEvent.State.PENDING, available_at__lte=datetime.now(UTC))
     rows = _claim(alias, OutboxEvent.objects.using(alias).filter(due).order_by("available_at", "id"))
     postponed: set[str] = set()
-    for row in rows:
+    for row in _held(alias, rows):
         if row.key not in postponed and _hand_over(Envelope.of(row)):
             _release(alias, row, state=OutboxEvent.State.HANDED_OVER)
         else:
@@ -55,7 +57,7 @@ def retry(alias: str) -> int:
     """Run handlers again whose time has come in one database's inbox; returns how many entries it saw."""
     due = Q(state=InboxEntry.State.RETRY, next_at__lte=datetime.now(UTC))
     rows = _claim(alias, InboxEntry.objects.using(alias).filter(due).order_by("key", "event_seq", "next_at"))
-    for row in rows:
+    for row in _held(alias, rows):
         handler = handler_named(row.handler)
         if handler is None or row.envelope is None:
             continue  # a handler that is gone while rows for it exist: they stay, and say so in `events status`
@@ -91,6 +93,23 @@ def _claim[R: (OutboxEvent, InboxEntry)](alias: str, due: QuerySet[R]) -> list[R
         return rows
 
     return _write(alias, lease)
+
+
+def _held[R: (OutboxEvent, InboxEntry)](alias: str, rows: list[R]) -> Iterator[R]:
+    """The claimed rows one by one, the lease on those that remain renewed in time.
+
+    So a lease is short, and what a dead relay had claimed is free again within seconds.
+    """
+    renew_at = time.monotonic() + LEASE_SECONDS / 2
+    for position, row in enumerate(rows):
+        if time.monotonic() > renew_at:
+            remaining = [other.pk for other in rows[position:]]
+            mine = type(row).objects.using(alias).filter(pk__in=remaining, lease_token=row.lease_token)
+            until = datetime.now(UTC) + timedelta(seconds=LEASE_SECONDS)
+            if _write(alias, partial(mine.update, lease_until=until)) < len(remaining):
+                return  # frozen for long: somebody else has taken over
+            renew_at = time.monotonic() + LEASE_SECONDS / 2
+        yield row
 
 
 def _release(alias: str, row: OutboxEvent | InboxEntry, **changes: Any) -> None:

@@ -57,11 +57,11 @@ class KeyRingBackend(TokenBackend):
         Raises:
             TokenBackendError: It is not one of ours.
         """
+        ring = key_ring()  # not inside: a ring that can't be read is our fault, not the token's
         try:
-            key = key_ring().public[jwt.get_unverified_header(token)["kid"]]
             return jwt.decode(
                 token,
-                key,
+                ring.public[jwt.get_unverified_header(token)["kid"]],
                 algorithms=[ALGORITHM],
                 audience=self.audience,
                 issuer=self.issuer,
@@ -128,10 +128,10 @@ def verify(raw: str) -> Principal:
 
 def _principal(claims: dict[str, Any]) -> Principal:
     role, roles = claims["role"], claims.get("roles", [])
-    if role not in PREFIXES or not isinstance(roles, list) or not isinstance(claims["sub"], str):
+    if not isinstance(role, str) or role not in PREFIXES or not isinstance(roles, list):
         raise TokenInvalidError(detail="not an access token of this shop")
     try:
-        number = number_of(PREFIXES[role], claims["sub"])
+        number = number_of(PREFIXES[role], str(claims["sub"]))
     except InvalidPublicId:
         raise TokenInvalidError(detail="not an access token of this shop") from None
     return Principal(

@@ -8,6 +8,7 @@ from django.http import HttpResponse
 from rest_framework import serializers
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
+from rest_framework.settings import api_settings
 
 from shop.contract import Fault, Money
 from shop.http.problems import problem, problem_of
@@ -22,7 +23,8 @@ class Body(serializers.Serializer[Any]):
     def to_internal_value(self, data: Any) -> Any:
         """Validated values by field name."""
         if not isinstance(data, Mapping):
-            raise serializers.ValidationError("must be an object", code="not_an_object")
+            fault = serializers.ErrorDetail("must be an object", "not_an_object")
+            raise serializers.ValidationError({api_settings.NON_FIELD_ERRORS_KEY: [fault]})
         if unknown := sorted(set(data) - set(self.fields)):
             raise serializers.ValidationError(
                 {str(name): [serializers.ErrorDetail("there is no such field", "unknown_field")] for name in unknown}

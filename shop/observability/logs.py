@@ -16,6 +16,14 @@ def _add_trace(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
     return event
 
 
+def _without_row_values(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+    """PostgreSQL quotes the offending row in the DETAIL of its errors: addresses, names."""
+    shown = event.get("exception")
+    for error in shown if isinstance(shown, list) else ():
+        error["exc_value"] = error["exc_value"].partition("\nDETAIL:")[0]
+    return event
+
+
 _PROCESSORS: tuple[structlog.typing.Processor, ...] = (
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -24,6 +32,7 @@ _PROCESSORS: tuple[structlog.typing.Processor, ...] = (
     structlog.processors.ExceptionRenderer(
         structlog.tracebacks.ExceptionDictTransformer(show_locals=False, max_frames=20)
     ),
+    _without_row_values,
 )
 
 

@@ -36,6 +36,12 @@ class CallInsideTransaction(RuntimeError):
     """A service was called while this thread has a transaction open: it could wait for itself, or half-happen."""
 
 
+class BatchTooLarge(InvalidError):
+    """More items than the contract allows in one call."""
+
+    code = "batch_too_large"
+
+
 def call(
     interface: type[Service],
     operation: Operation,
@@ -60,7 +66,9 @@ def call(
         return answer
     except ContextError as error:
         outcome = error.code
-        if isinstance(error, (*operation.errors, UnavailableError, NotAuthorized, CommandKeyReusedError)):
+        if isinstance(
+            error, (*operation.errors, UnavailableError, NotAuthorized, CommandKeyReusedError, BatchTooLarge)
+        ):
             raise
         raise _fault(name, error) from error
     except (CallInsideTransaction, ImproperlyConfigured, TypeError) as bug:
@@ -82,7 +90,7 @@ def _check(name: str, operation: Operation, arguments: Mapping[str, Any]) -> Non
         raise NotAuthorized(detail=f"{acting_context() or 'nobody'} may not call {name}")
     for argument, value in arguments.items():
         if isinstance(value, Sequence) and not isinstance(value, str) and len(value) > operation.max_batch:
-            raise InvalidError(detail=f"{name}({argument}) takes at most {operation.max_batch} items")
+            raise BatchTooLarge(detail=f"{name}({argument}) takes at most {operation.max_batch} items")
 
 
 def _fault(name: str, cause: BaseException) -> RemoteFault:

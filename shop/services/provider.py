@@ -8,7 +8,7 @@ import structlog
 from django.db import IntegrityError
 from django.db.utils import InterfaceError, OperationalError
 
-from shop.contract import CommandKeyReusedError, ContextError, Kind, RemoteFault, Service, UnavailableError
+from shop.contract import CommandKeyReusedError, Kind, RemoteFault, Service, UnavailableError
 from shop.services import codec
 from shop.services.models import Outcome
 from shop.services.transport import Call
@@ -28,12 +28,14 @@ def run(provider: Service, call: Call) -> Any:
         if call.operation.kind is Kind.ATOMIC:
             return _run_once(provider, call)
         return getattr(provider, call.operation.name)(**call.arguments)
-    except (ContextError, OperationalError, InterfaceError) as error:
-        if isinstance(error, (OperationalError, InterfaceError)):
+    except Exception as error:
+        if type(error) in (*call.operation.errors, *codec.TRANSPORT_ERRORS):
+            raise
+        if isinstance(error, UnavailableError):  # of a class that the caller can't know
+            raise UnavailableError(detail=error.detail) from error
+        if isinstance(error, OperationalError | InterfaceError):
             log.warning("database_unavailable", operation=call.operation.name, error=type(error).__name__)
             raise UnavailableError(detail="a database is busy or does not answer") from error
-        raise
-    except Exception as error:
         log.exception("service_fault", operation=f"{call.interface.context}.{call.operation.name}")
         raise RemoteFault(detail=f"{call.interface.context}.{call.operation.name} failed") from error
 
@@ -85,6 +87,8 @@ def _effect(provider: Service, call: Call, command: _Command, scope: Scope) -> O
             answer = getattr(provider, call.operation.name)(**call.arguments)
         result = codec.dump_answer(call.operation, answer)
     except call.operation.errors as declared:
+        if type(declared) not in call.operation.errors:
+            raise  # a subclass that the contract does not name: the caller could not tell what it is
         error = codec.dump_error(declared)
     return Outcome.objects.using(scope.alias).create(
         id=new_id(call.interface.context, near=command.shard_key),

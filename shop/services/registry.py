@@ -113,3 +113,9 @@ def refuse_drift(interface: type[Service], provider: Service) -> None:
         if given != wanted:
             odd = sorted(key for key in wanted.keys() | given.keys() if wanted.get(key) != given.get(key))
             raise TypeError(f"{type(provider).__qualname__}.{name} differs from its contract in: {', '.join(odd)}")
+        if _defaults(method) != _defaults(getattr(interface, name)):
+            raise TypeError(f"{type(provider).__qualname__}.{name} differs from its contract in a default")
+
+
+def _defaults(method: Callable[..., object]) -> dict[str, object]:
+    return {name: parameter.default for name, parameter in inspect.signature(method).parameters.items()}

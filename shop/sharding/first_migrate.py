@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Sequence
 
-from django.db import transaction
+from django.db import connections, transaction
 
 from shop.sharding.databases import aliases_of, context_of_alias, home_of
 from shop.sharding.ids import BUCKETS
@@ -54,6 +54,16 @@ def _write_map(context: str) -> None:
         ShardMapEntry.objects.using(home).bulk_create(
             ShardMapEntry(lo=lo, hi=hi, alias=alias) for lo, hi, alias in even_split(aliases)
         )
+
+
+def recognise(alias: str) -> None:
+    """Like `check_identity`, also for a database that is still empty: to be called before anything is written there.
+
+    Raises:
+        ForeignDatabase: It was introduced before, as another one.
+    """
+    if DatabaseIdentity._meta.db_table in connections[alias].introspection.table_names():
+        check_identity(alias)
 
 
 def check_identity(alias: str) -> None:

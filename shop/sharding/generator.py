@@ -75,11 +75,16 @@ class IdGenerator:
                     self._raise_to(tick + WINDOW_MS)
 
     def ensure_window(self) -> None:
-        """Raise the window ahead of need: before a transaction, since inside one on the home it can't be raised."""
-        ahead = now_ms() + WINDOW_MS // 2
-        if (self._lease.pid != os.getpid() or ahead > self._lease.high) and self._raising.acquire(blocking=False):
+        """Raise the window ahead of need: before a transaction, since inside one on the home it can't be raised.
+
+        Waits for another thread that is raising it only if nothing is left to issue meanwhile.
+        """
+        lease = self._lease
+        left = lease.high - now_ms() if lease.pid == os.getpid() else 0
+        if left < WINDOW_MS // 2 and self._raising.acquire(blocking=left <= 0):
             try:
-                self._raise_to(now_ms() + WINDOW_MS)
+                if self._lease is lease:
+                    self._raise_to(now_ms() + WINDOW_MS)
             finally:
                 self._raising.release()
 

@@ -160,7 +160,7 @@ def _keys_in(where: Any, model: type[Model]) -> set[int]:
     return found
 
 
-def _finds_nothing(where: WhereNode, model: type[Model]) -> bool:
+def _finds_nothing(where: Any, model: type[Model]) -> bool:
     """Whether `none()` or an empty list of keys says that no row is wanted."""
     if where.negated or where.connector != AND:
         return False

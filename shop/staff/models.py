@@ -79,8 +79,6 @@ class StaffUser(AbstractBaseUser, PermissionsMixin):
 
     def principal(self, session_id: str) -> Principal:
         """This account as the caller of an operation. A group that is no role of ours counts for nothing."""
-        roles: Iterable[str] = (
-            self.groups.filter(name__in=ROLES).order_by("name").values_list("name", flat=True)
-        )
+        roles: Iterable[str] = self.groups.filter(name__in=ROLES).order_by("name").values_list("name", flat=True)
         held = ("superuser",) if self.is_superuser else tuple(roles)
         return Principal(id=str(self.pk), role="staff", roles=held, session_id=session_id)

@@ -57,6 +57,7 @@ def scatter_threads_closed() -> Iterator[None]:
 @pytest.fixture
 def in_threads() -> Callable[..., list[object]]:
     """Run functions at once, each in a thread with connections of its own; their results, or the first error."""
+
     def run(*works: Callable[[], object]) -> list[object]:
         together = Barrier(len(works))
 

@@ -48,7 +48,9 @@ def url_of(alias: str) -> str:
 
 def start(script: str, environment: Mapping[str, str]) -> subprocess.Popen[str]:
     """A Python process that runs ``script`` with Django set up; its result is a last line of JSON."""
-    prelude = "import os\nos.environ['DJANGO_SETTINGS_MODULE'] = 'config.settings'\nimport django\ndjango.setup()\n"
+    prelude = (
+        "import json, os\nos.environ['DJANGO_SETTINGS_MODULE'] = 'config.settings'\nimport django\ndjango.setup()\n"
+    )
     return subprocess.Popen(  # noqa: S603  this Python, a script of the test
         [sys.executable, "-c", prelude + script],
         env=dict(environment),

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.once
 def lines(monkeypatch):
     """Log events as they would be written, with what is bound to the thread."""
     capture = LogCapture()
-    processors = [structlog.contextvars.merge_contextvars, capture]
+    processors: list[structlog.typing.Processor] = [structlog.contextvars.merge_contextvars, capture]
     monkeypatch.setattr("shop.gateway.middleware.log", structlog.wrap_logger(None, processors=processors))
     return capture.entries
 

@@ -11,7 +11,7 @@ from django.db import connections
 
 from shop.sharding import bucket_of, created_ms_of, generator, home_atomic, key_of_bucket, new_id, shard_atomic
 from shop.sharding.generator import WINDOW_MS, IdGenerator, NoWorkerNumber
-from shop.sharding.ids import EPOCH_MS, TICK_BITS, WORKER_BITS, WORKERS
+from shop.sharding.ids import TICK_BITS, WORKER_BITS, WORKERS
 from shop.sharding.models import WorkerLease
 from tests.kernel.probes import ALIASES, CONTEXT, LEFT, RIGHT
 
@@ -169,9 +169,7 @@ def test_the_lowest_used_of_the_lapsed_numbers_is_taken():
 
 def test_when_all_numbers_are_leased_it_says_so(ids):
     later = datetime.now(UTC) + timedelta(hours=1)
-    leases().bulk_create(
-        WorkerLease(worker=n, token=uuid.uuid4(), high_ms=0, expires_at=later) for n in range(WORKERS)
-    )
+    leases().bulk_create(WorkerLease(worker=n, token=uuid.uuid4(), high_ms=0, expires_at=later) for n in range(WORKERS))
     with pytest.raises(NoWorkerNumber, match="1024"):
         ids.new(BUCKET)
     lapse(worker=1023)

@@ -99,7 +99,7 @@ def test_the_refusal_names_both_shards():
 
 @pytest.mark.parametrize(
     "rows",
-    [lambda: Parcel.objects.none(), lambda: Parcel.objects.filter(id__in=[])],
+    [Parcel.objects.none, lambda: Parcel.objects.filter(id__in=[])],
     ids=["none()", "an empty list of IDs"],
 )
 def test_a_query_that_can_find_nothing_needs_no_shard(rows):

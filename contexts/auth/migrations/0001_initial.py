@@ -82,9 +82,7 @@ class Migration(migrations.Migration):
                         name="auth_refresh_used",
                     )
                 ],
-                "constraints": [
-                    models.UniqueConstraint(fields=("family", "secret_hash"), name="auth_refresh_once")
-                ],
+                "constraints": [models.UniqueConstraint(fields=("family", "secret_hash"), name="auth_refresh_once")],
             },
         ),
     ]

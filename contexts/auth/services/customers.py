@@ -87,9 +87,7 @@ def account_of(customer_id: int) -> Account:
     customer = Customer.objects.filter(pk=customer_id).first()
     if customer is None:
         raise TokenInvalidError(detail="this account is gone")
-    return Account(
-        customer_id=customer.pk, email=customer.email, name=customer.name, created_at=customer.created_at
-    )
+    return Account(customer_id=customer.pk, email=customer.email, name=customer.name, created_at=customer.created_at)
 
 
 def rename(*, customer_id: int, name: str) -> Account:

@@ -158,9 +158,7 @@ def _rotate(family: TokenFamily, digest: str) -> str | None:
 
 def _issue(family: TokenFamily) -> str:
     secret = secrets.token_urlsafe(SECRET_BYTES)
-    RefreshToken.objects.create(
-        id=new_id(CONTEXT, near=family.pk), family_id=family.pk, secret_hash=_hash(secret)
-    )
+    RefreshToken.objects.create(id=new_id(CONTEXT, near=family.pk), family_id=family.pk, secret_hash=_hash(secret))
     return f"{family.session_id}.{secret}"
 
 

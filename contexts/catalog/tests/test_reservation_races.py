@@ -94,7 +94,7 @@ def test_two_sweepers_beside_commits_free_each_piece_once():
 
 
 def test_a_day_in_random_order_leaves_the_books_balanced():
-    dice = Random(7)  # noqa: S311  dice, no secrets
+    dice = Random(7)
     cups, orders = [variant_on(shard, stock=30) for shard in (0, 1)], [new_order() for _ in range(12)]
     plan = [(dice.choice(("reserve", "commit", "cancel", "sweep")), dice.choice(orders)) for _ in range(150)]
 

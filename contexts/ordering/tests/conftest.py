@@ -28,9 +28,10 @@ TEAPOT, SPOON = (compose(bucket=bucket, tick=1, worker=0) for bucket in (7, 4000
 
 @pytest.fixture(autouse=True)
 def catalog() -> Iterator[FakeCatalog]:
-    with substitute(CatalogService, FakeCatalog()) as fake:
-        fake.stock(TEAPOT, 10)
-        fake.stock(SPOON, 10, price=250)
+    fake = FakeCatalog()
+    fake.stock(TEAPOT, 10)
+    fake.stock(SPOON, 10, price=250)
+    with substitute(CatalogService, fake):
         yield fake
 
 
@@ -42,7 +43,8 @@ class Api:
         self._client = Client()
 
     def get(self, path: str) -> Any:
-        return self._client.get(f"/api/v1/ordering/{path}", **bearer(self.caller))
+        headers: Any = bearer(self.caller)
+        return self._client.get(f"/api/v1/ordering/{path}", **headers)
 
     def post(self, path: str, body: Any, key: str | None = None) -> Any:
         headers: Any = {**bearer(self.caller), "HTTP_IDEMPOTENCY_KEY": key or str(uuid.uuid4())}

@@ -2,9 +2,11 @@
 
 from typing import Any
 
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.core.management.commands.migrate import Command as DjangoMigrate
 from django.db import DEFAULT_DB_ALIAS
+
+from shop.sharding.first_migrate import ForeignDatabase, recognise
 
 
 class Command(DjangoMigrate):
@@ -13,6 +15,10 @@ class Command(DjangoMigrate):
     def handle(self, *args: Any, **options: Any) -> None:
         """Migrate one database, or all."""
         if options["database"] != DEFAULT_DB_ALIAS:
+            try:
+                recognise(options["database"])
+            except ForeignDatabase as error:
+                raise CommandError(str(error), returncode=2) from error
             super().handle(*args, **options)
             return
         if options["app_label"]:

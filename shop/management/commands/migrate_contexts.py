@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.management.commands.migrate import Command as DjangoMigrate
 from django.db import DatabaseError
 
-from shop.sharding.first_migrate import ForeignDatabase
+from shop.sharding.first_migrate import ForeignDatabase, recognise
 from shop.sharding.readiness import all_aliases, unapplied
 
 
@@ -27,6 +27,7 @@ class Command(BaseCommand):
         for position, alias in enumerate(aliases, start=1):
             started = time.monotonic()
             try:
+                recognise(alias)
                 waiting = unapplied(alias)
                 if options["check"] and waiting:
                     raise CommandError(f"{alias}: {waiting} unapplied migrations", returncode=1)

@@ -68,7 +68,7 @@ class Command(BaseCommand):
 
     def _load_demo(self) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=self.console, transient=True) as bar:
+        with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as bar:
             task = bar.add_task("loading the demo shop", total=None)
             loaded = import_string(settings.DEMO_LOADER)(
                 lambda done, total: bar.update(task, completed=done, total=total)

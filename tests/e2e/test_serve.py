@@ -1,0 +1,69 @@
+"""`manage.py serve` as an operator meets it: what it says when it can't, and that it stops with all it started."""
+
+import json
+import signal
+import socket
+import time
+
+import pytest
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_cleanly_with_all_it_started(fresh_shop, number):
+    fresh_shop.start()
+    fresh_shop.signal(number)
+    with pytest.raises(OSError):
+        fresh_shop.call("GET", "/livez")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", fresh_shop.port))
+
+
+def test_a_second_start_answers_within_five_seconds_and_changes_nothing(fresh_shop):
+    fresh_shop.start()
+    fresh_shop.kill()
+    secrets_before = (fresh_shop.home / "secrets.json").read_bytes()
+    started = time.monotonic()
+    fresh_shop.start()
+    print(f"second start: {time.monotonic() - started:.1f} s")
+    assert (fresh_shop.home / "secrets.json").read_bytes() == secrets_before
+    assert "staff account" in fresh_shop.log()
+    assert fresh_shop.log().count("staff account") == 1
+    assert fresh_shop.log().count("migrating") == 1
+
+
+def test_a_taken_port_is_told_in_one_line(fresh_shop):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", fresh_shop.port))
+        taken.listen()
+        done = fresh_shop.manage("serve")
+    assert (done.returncode, len(done.stderr.strip().splitlines())) == (2, 1)
+    assert str(fresh_shop.port) in done.stderr
+
+
+def test_a_home_that_can_not_be_written_is_told_in_one_line(fresh_shop):
+    (fresh_shop.home / "file").write_text("no folder")
+    done = fresh_shop.manage("serve", SHOP_HOME=str(fresh_shop.home / "file" / "home"))
+    assert (done.returncode, len(done.stderr.strip().splitlines())) == (2, 1)
+    assert "SHOP_HOME" in done.stderr
+
+
+def test_wrong_settings_are_told_all_at_once(fresh_shop):
+    done = fresh_shop.manage("serve", PORT="none", RELAY_PAUSED="perhaps", AUTH_DATABASES="mysql://x")
+    assert done.returncode == 2
+    lines = done.stderr.strip().splitlines()
+    assert [line.split(":")[1].strip() for line in lines] == ["AUTH_DATABASES", "RELAY_PAUSED", "PORT"]
+
+
+def test_log_lines_are_json_and_name_nobody(fresh_shop):
+    fresh_shop.start()
+    who = {"email": "grace.hopper@example.com", "password": "a password to look for"}
+    fresh_shop.call("POST", "/api/v1/auth/register", who)
+    answer = fresh_shop.call("POST", "/api/v1/auth/token", who)
+    fresh_shop.call("GET", "/api/v1/auth/me", token=answer.json["access"])
+    fresh_shop.kill()
+    log = fresh_shop.log()
+    requests = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    assert {"auth"} == {r["context"] for r in requests if r["event"] == "request" and "auth" in r["route"]}
+    assert all(r["trace_id"] for r in requests if r["event"] == "request")
+    for secret in (who["email"], who["password"], answer.json["access"], answer.json["refresh"]):
+        assert secret not in log
