@@ -66,7 +66,7 @@ class _Repeated(Exception):
 def _run(entry: InboxEntry, envelope: Envelope, handler: Handler, *, new: bool) -> None:
     event = envelope.open(handler.event_type)
     alias = alias_of(handler.context, envelope.shard_key)
-    if not handler.atomic:
+    if not handler.atomic and not (handler.latest_wins and _later_done(alias, entry)):
         handler.run(event)
     with shard_atomic(handler.context, envelope.shard_key):
         overtaken = handler.latest_wins and _later_done(alias, entry)

@@ -1,8 +1,9 @@
 """What a request's body must be before anybody looks at who sent it: small enough, JSON, storable."""
 
 import json
+import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest
@@ -10,6 +11,8 @@ from django.http.request import UnreadablePostError
 
 from shop.gateway.routes import Route
 from shop.http.problems import MalformedRequest
+
+MAX_DEPTH: Final = 100
 
 
 def check_body(request: HttpRequest, route: Route) -> None:
@@ -38,11 +41,13 @@ def check_body(request: HttpRequest, route: Route) -> None:
 
 def _check_json(body: bytes) -> None:
     try:
-        value = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+        value = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
     except UnicodeDecodeError:
         raise MalformedRequest(400, "malformed_json", "the body is not UTF-8") from None
     except (ValueError, RecursionError):
         raise MalformedRequest(400, "malformed_json", "the body is not JSON") from None
+    if _depth(value) > MAX_DEPTH:
+        raise MalformedRequest(400, "malformed_json", f"nested deeper than {MAX_DEPTH} levels")
     for text in _texts(value):
         if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
             raise MalformedRequest(400, "malformed_json", "a text holds a NUL or half a character")
@@ -50,6 +55,20 @@ def _check_json(body: bytes) -> None:
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse_constant(text)
+
+
+def _depth(value: Any) -> int:
+    """How deep ``value`` is nested, counted level by level."""
+    depth, level = 0, [value]
+    while level := [item for item in level if isinstance(item, dict | list)]:
+        depth += 1
+        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
+    return depth
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -17,6 +17,7 @@ from django.http import HttpRequest, HttpResponse
 
 from shop.contract import ConflictError, InvalidError, Principal
 from shop.http.models import IdempotencyClaim
+from shop.http.problems import IN_PROGRESS
 from shop.sharding import alias_of, bucket_of, current_scope, hash_bucket, key_of_bucket, new_id, shard_atomic
 from shop.sharding.scope import savepoint
 
@@ -29,7 +30,7 @@ KEPT_HEADERS: Final = ("Content-Type", "ETag", "Location")
 class InProgressError(ConflictError):
     """The first request with this key is still being worked on."""
 
-    code = "idempotency_in_progress"
+    code = IN_PROGRESS
 
 
 class KeyReusedError(InvalidError):
@@ -68,7 +69,18 @@ class Claim:
         scope = current_scope()
         if scope is not None and scope.alias == alias_of(self.context, self.shard_key):
             self.keep(response)
-            self.answer = response
+            scope.on_commit(lambda: setattr(self, "answer", response))  # a rollback takes the answer back too
+
+    def place_at(self, near: int) -> None:
+        """Let the thing to be made live where ``near`` does; the ID is stored before the effect begins.
+
+        Raises:
+            InProgressError: Another request has taken the claim over.
+        """
+        if bucket_of(self.resource_id) != bucket_of(near):
+            self.resource_id = new_id(self.context, near=near)
+            if not self._change(resource_id=self.resource_id):
+                raise InProgressError(detail="another request with this key has taken over")
 
     def give_up(self) -> None:
         """Let the next request with the key start over under the same ID: this one broke off in the middle."""
@@ -79,10 +91,10 @@ class Claim:
         with shard_atomic(self.context, self.shard_key) as scope:
             IdempotencyClaim.objects.using(scope.alias).filter(pk=self.row_id, lease_token=self.token).delete()
 
-    def _change(self, **fields: object) -> None:
+    def _change(self, **fields: object) -> int:
         with shard_atomic(self.context, self.shard_key) as scope:
             rows = IdempotencyClaim.objects.using(scope.alias)
-            rows.filter(pk=self.row_id, lease_token=self.token).update(**fields)
+            return rows.filter(pk=self.row_id, lease_token=self.token).update(**fields)
 
 
 def claim(context: str, principal: Principal, key: str, request: HttpRequest) -> Claim | HttpResponse:
@@ -139,9 +151,16 @@ def finish(held: Claim, response: HttpResponse) -> HttpResponse:
 
 
 def resource_id(request: HttpRequest, context: str, *, near: int | None = None) -> int:
-    """The ID for what this request makes: the claimed one, or a new one where no key was given."""
+    """The ID for what this request makes: the claimed one, or a new one where no key was given.
+
+    With ``near`` it lies in that ID's bucket, whoever the caller is; ask before the effect's transaction begins.
+    """
     held: Claim | None = getattr(request, "claim", None)
-    return held.resource_id if held is not None else new_id(context, near=near)
+    if held is None:
+        return new_id(context, near=near)
+    if near is not None:
+        held.place_at(near)
+    return held.resource_id
 
 
 def answering[V](request: HttpRequest, render: Callable[[V], HttpResponse]) -> Callable[[V], None]:

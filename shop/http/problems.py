@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = 1
+IN_PROGRESS: Final = "idempotency_in_progress"
 
 _STATUS: Final[tuple[tuple[type[Exception], int], ...]] = (
     (RemoteFault, 500),
@@ -80,7 +81,7 @@ def problem(
         body["errors"] = errors
     answer = HttpResponse(json.dumps(body).encode(), status=status, content_type=MEDIA_TYPE, headers=headers)
     answer["Cache-Control"] = "no-store"
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+    if status == HTTPStatus.SERVICE_UNAVAILABLE or code == IN_PROGRESS:
         answer.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
     if status == HTTPStatus.UNAUTHORIZED:
         answer.setdefault("WWW-Authenticate", f'Bearer realm="shop", error="{code}"')

@@ -32,7 +32,7 @@ class Parcel(ShardedModel):
     shard_keys: ClassVar[tuple[str, ...]] = ("owner_id",)
 
     owner_id = models.BigIntegerField()
-    label = models.CharField(max_length=40, default="")
+    label = models.CharField(max_length=200, default="")
     weight = models.IntegerField(default=0)
     sent_at = models.DateTimeField(default=datetime(2026, 1, 1, tzinfo=UTC))
 

@@ -130,7 +130,13 @@ def test_home_only_tables_are_at_the_home_only(make_urls, catalog):
     home, shard = set(found["catalog_0"]), set(found["catalog_1"])
     assert home - shard >= HOME_ONLY | STAFF
     assert not shard & (HOME_ONLY | STAFF)
-    assert {"shop_outboxevent", "shop_inboxentry", "shop_uniquevalue", "shop_shardslice", "shop_outcome"} <= shard
+    assert {
+        "shop_outboxevent",
+        "shop_inboxentry",
+        "shop_uniquevalue",
+        "shop_shardslice",
+        "shop_outcome",
+    } <= shard
 
 
 def test_a_url_appended_later_owns_nothing(make_urls, catalog):

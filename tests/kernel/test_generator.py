@@ -9,7 +9,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connections
 
-from shop.sharding import bucket_of, created_ms_of, generator, home_atomic, key_of_bucket, new_id, shard_atomic
+from shop.sharding import (
+    bucket_of,
+    created_ms_of,
+    generator,
+    home_atomic,
+    key_of_bucket,
+    new_id,
+    shard_atomic,
+)
 from shop.sharding.generator import WINDOW_MS, IdGenerator, NoWorkerNumber
 from shop.sharding.ids import TICK_BITS, WORKER_BITS, WORKERS
 from shop.sharding.models import WorkerLease

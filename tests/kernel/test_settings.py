@@ -40,7 +40,9 @@ def test_a_whole_number(given, expected):
     assert env(N=given).integer("N", 5, low=-9, high=9) == expected
 
 
-@pytest.mark.parametrize("given", ["10", "-10", "1.5", "1e1", "x", "--1", "-", "+1", "٣", "0x1", "1_0", "9" * 5000])
+@pytest.mark.parametrize(
+    "given", ["10", "-10", "1.5", "1e1", "x", "--1", "-", "+1", "٣", "0x1", "1_0", "9" * 5000]
+)
 def test_what_is_no_whole_number_in_range(given):
     assert faults(lambda e: e.integer("N", 5, low=-9, high=9), N=given) == [
         f"N: must be a whole number from -9 to 9, not {given!r}"
@@ -72,7 +74,9 @@ def test_a_choice():
 def test_a_value_with_a_reader_of_its_own():
     assert env(N="0x10").checked("N", lambda text: int(text, 16), 0) == 16
     assert env().checked("N", int, 3) == 3
-    assert faults(lambda e: e.checked("N", int, 3), N="x") == ["N: invalid literal for int() with base 10: 'x'"]
+    assert faults(lambda e: e.checked("N", int, 3), N="x") == [
+        "N: invalid literal for int() with base 10: 'x'"
+    ]
 
 
 def test_every_fault_is_reported_at_once():
@@ -83,7 +87,13 @@ def test_every_fault_is_reported_at_once():
     found.databases("tea", HOME)
     with pytest.raises(SettingsError) as caught:
         found.close()
-    assert [fault.split(":")[0] for fault in caught.value.problems] == ["A", "B", "C", "TEA_DATABASES", "TEA_DATABASES"]
+    assert [fault.split(":")[0] for fault in caught.value.problems] == [
+        "A",
+        "B",
+        "C",
+        "TEA_DATABASES",
+        "TEA_DATABASES",
+    ]
     assert [fault.split(": ")[1] for fault in caught.value.problems[3:]] == ["entry 1", "entry 3"]
 
 
@@ -104,7 +114,11 @@ def test_unset_databases_are_two_files_in_the_home():
 
 def test_aliases_follow_the_position():
     found = env(TEA_DATABASES="sqlite:////a,postgres://h/b,sqlite:///c").databases("tea", HOME)
-    assert {alias: d["NAME"] for alias, d in found.items()} == {"tea_0": "/a", "tea_1": "b", "tea_2": "/srv/shop/c"}
+    assert {alias: d["NAME"] for alias, d in found.items()} == {
+        "tea_0": "/a",
+        "tea_1": "b",
+        "tea_2": "/srv/shop/c",
+    }
 
 
 def test_a_postgres_url():

@@ -1,0 +1,564 @@
+"""Events: published with what happened, handed over once, handled once, whatever breaks off in between."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar
+
+import pytest
+from django.db import connections
+
+from shop.contract import Event
+from shop.events import duty, handlers, inbox, jobs, on, publish, relay
+from shop.events.duty import lay_down, on_duty
+from shop.events.models import Duty, InboxEntry, OutboxEvent
+from shop.observability.trace import trace_id, traced
+from shop.services import acting_context
+from shop.sharding import (
+    MixedShards,
+    ShardScopeMissing,
+    bucket_of,
+    current_scope,
+    home_atomic,
+    key_of_bucket,
+    new_id,
+    shard_atomic,
+)
+from tests.kernel.probes import ALIASES, CONTEXT, LEFT, RIGHT, Parcel, parcel_in
+
+COMMITTING = pytest.mark.django_db(databases=ALIASES, transaction=True)
+pytestmark = [pytest.mark.django_db(databases=ALIASES), pytest.mark.usefixtures("probe_tables")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParcelSent(Event):
+    """Published on the parcel's shard, handled on that of the place it goes to."""
+
+    __module__ = "contexts.catalog.contract"
+
+    key: ClassVar[str] = "parcel_id"
+    shard_key: ClassVar[str] = "place_id"
+
+    parcel_id: str
+    place_id: str
+    seq: int
+
+
+class Crash(BaseException):
+    """The process is gone: nobody catches it."""
+
+
+@pytest.fixture(autouse=True)
+def no_handlers(monkeypatch):
+    monkeypatch.setattr(handlers, "_handlers", {})
+
+
+@pytest.fixture(params=[RIGHT, LEFT], ids=["to another shard", "on one shard"])
+def place(request):
+    return parcel_in(request.param, label="place")
+
+
+@pytest.fixture
+def parcel():
+    return parcel_in(LEFT)
+
+
+@pytest.fixture
+def handle():
+    """Subscribe a function; it runs on the place's shard and adds to its weight."""
+
+    def subscribe(run=lambda event: None, *, name="weigh", **options):
+        def handler(event):
+            if options.get("atomic", True):
+                store(event)
+            else:
+                with shard_atomic(CONTEXT, int(event.place_id)):
+                    store(event)
+            run(event)
+
+        def store(event):
+            place = Parcel.objects.select_for_update().get(pk=int(event.place_id))
+            place.weight += 1
+            place.label += f" {event.seq}"
+            place.save()
+
+        handler.__name__, handler.__module__ = name, "contexts.catalog.tasks"
+        on(ParcelSent, **options)(handler)
+
+    return subscribe
+
+
+def send(parcel, place, *seqs):
+    for seq in seqs or (1,):
+        with shard_atomic(CONTEXT, parcel.pk):
+            publish(ParcelSent(parcel_id=str(parcel.pk), place_id=str(place.pk), seq=seq), seq=seq)
+
+
+def handled(place):
+    """Sequence numbers whose effect is stored, in order."""
+    return [int(word) for word in Parcel.objects.get(pk=place.pk).label.split()[1:]]
+
+
+def outbox(alias="catalog_0"):
+    return list(OutboxEvent.objects.using(alias).order_by("id"))
+
+
+def entries():
+    rows = [row for alias in ALIASES for row in InboxEntry.objects.using(alias)]
+    return sorted(rows, key=lambda row: (row.key, row.event_seq, row.handler))
+
+
+def states():
+    return [row.state for row in entries()]
+
+
+def pass_time(seconds=60):
+    """Everything that waits or is leased is due."""
+    before = datetime.now(UTC) - timedelta(seconds=seconds)
+    for alias in ALIASES:
+        InboxEntry.objects.using(alias).filter(next_at__isnull=False).update(next_at=before)
+        for model in (InboxEntry, OutboxEvent):
+            model.objects.using(alias).filter(lease_until__isnull=False).update(lease_until=before)
+        OutboxEvent.objects.using(alias).filter(available_at__gt=before).update(available_at=before)
+
+
+def work():
+    return sum(relay.relay(alias) + relay.retry(alias) for alias in ALIASES)
+
+
+# ---- publishing ----------------------------------------------------------------------------------------------
+
+
+def test_publishing_outside_a_transaction_is_refused(parcel, place):
+    with pytest.raises(ShardScopeMissing, match="catalog.parcel_sent.v1"):
+        publish(ParcelSent(parcel_id=str(parcel.pk), place_id=str(place.pk), seq=1), seq=1)
+
+
+@pytest.mark.parametrize(
+    "enter", [lambda: shard_atomic(CONTEXT, key_of_bucket(LEFT)), lambda: home_atomic(CONTEXT)]
+)
+def test_publishing_on_another_shard_is_refused(place, enter):
+    far = parcel_in(RIGHT)
+    with enter(), pytest.raises(MixedShards):
+        publish(ParcelSent(parcel_id=str(far.pk), place_id=str(place.pk), seq=1), seq=1)
+    assert outbox("catalog_0") == outbox("catalog_1") == []
+
+
+def test_another_contexts_event_is_not_published_here(parcel, place):
+    with shard_atomic("catalog", parcel.pk), pytest.raises(MixedShards):
+        foreign = type("Foreign", (ParcelSent,), {"__module__": "contexts.ordering.contract"})
+        publish(foreign(parcel_id=str(parcel.pk), place_id=str(place.pk), seq=1), seq=1)
+
+
+def test_a_rollback_leaves_no_event(parcel, place):
+    with pytest.raises(ZeroDivisionError), shard_atomic(CONTEXT, parcel.pk):
+        publish(ParcelSent(parcel_id=str(parcel.pk), place_id=str(place.pk), seq=1), seq=1)
+        raise ZeroDivisionError
+    assert outbox() == []
+
+
+def test_an_event_lies_in_its_aggregates_bucket_with_what_consumers_need(parcel, place):
+    with traced("00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"):
+        send(parcel, place, 7)
+    [row] = outbox()
+    assert bucket_of(row.pk) == bucket_of(parcel.pk)
+    assert (row.topic, row.key, row.shard_key, row.event_seq, row.state) == (
+        "catalog.parcel_sent.v1",
+        str(parcel.pk),
+        place.pk,
+        7,
+        "pending",
+    )
+    assert row.traceparent.startswith("00-0123456789abcdef0123456789abcdef-")
+
+
+# ---- delivery ------------------------------------------------------------------------------------------------
+
+
+def test_an_event_is_handed_over_once_and_handled_once(parcel, place, handle):
+    handle()
+    send(parcel, place, 1)
+    work()
+    work()
+    assert handled(place) == [1]
+    assert ([row.state for row in outbox()], states()) == (["handed_over"], ["done"])
+
+
+def test_the_inbox_lies_on_the_consumers_shard(parcel, place, handle):
+    handle()
+    send(parcel, place)
+    work()
+    assert [row._state.db for row in entries()] == [place._state.db]
+    assert {bucket_of(row.pk) for row in entries()} == {bucket_of(place.pk)}
+
+
+def test_a_handler_runs_in_its_context_its_transaction_and_the_publishers_trace(parcel, place, handle):
+    seen = []
+    handle(lambda event: seen.append((acting_context(), current_scope().alias, trace_id())))
+    with traced("00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"):
+        send(parcel, place)
+    work()
+    assert seen == [("catalog", place._state.db, "0123456789abcdef0123456789abcdef")]
+
+
+def test_an_event_nobody_handles_is_handed_over(parcel, place):
+    send(parcel, place)
+    work()
+    assert ([row.state for row in outbox()], states()) == (["handed_over"], [])
+
+
+def test_every_handler_has_a_fate_of_its_own(parcel, place, handle):
+    handle(name="first")
+    handle(lambda event: 1 / 0, name="second")
+    send(parcel, place)
+    work()
+    assert [(row.handler, row.state) for row in entries()] == [
+        ("catalog.first", "done"),
+        ("catalog.second", "retry"),
+    ]
+    assert handled(place) == [1]
+
+
+def test_events_of_one_aggregate_are_handled_in_order(parcel, place, handle):
+    handle()
+    send(parcel, place, *range(1, 30))
+    work()
+    assert handled(place) == list(range(1, 30))
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+def test_a_second_delivery_is_noticed(parcel, place, handle, atomic):
+    handle(atomic=atomic)
+    send(parcel, place)
+    work()
+    OutboxEvent.objects.using("catalog_0").update(state="pending")
+    work()
+    assert (handled(place), states()) == ([1], ["done"])
+
+
+def test_a_crash_between_effect_and_commit_leaves_one_effect(parcel, place, handle):
+    """Given a process that dies in the handler's transaction, when its lease has lapsed."""
+    crashes = iter([True, False])
+
+    def crash(event):
+        if next(crashes):
+            raise Crash
+
+    handle(crash)
+    send(parcel, place)
+    with pytest.raises(Crash):
+        work()
+    assert (handled(place), states()) == ([], [])
+    work()
+    assert handled(place) == []
+    pass_time()
+    work()
+    assert (handled(place), states()) == ([1], ["done"])
+
+
+def test_a_crash_after_the_effect_and_before_the_outbox_knows_leaves_one_effect(
+    parcel, place, handle, monkeypatch
+):
+    handle()
+    send(parcel, place)
+    receive = inbox.receive
+
+    def receive_and_die(envelope, handler):
+        receive(envelope, handler)
+        raise Crash
+
+    with monkeypatch.context() as patch, pytest.raises(Crash):
+        patch.setattr(relay, "receive", receive_and_die)
+        work()
+    pass_time()
+    work()
+    assert (handled(place), states(), [row.state for row in outbox()]) == ([1], ["done"], ["handed_over"])
+
+
+# ---- failures ------------------------------------------------------------------------------------------------
+
+
+def test_a_failure_undoes_its_effect_and_is_tried_again_later(parcel, place, handle):
+    failures = iter([True, False])
+
+    def fail_once(event):
+        if next(failures):
+            raise ValueError("a@example.com")
+
+    handle(fail_once)
+    send(parcel, place)
+    work()
+    [row] = entries()
+    assert (handled(place), row.state, row.attempts, row.reason) == ([], "retry", 1, "ValueError")
+    assert row.next_at > datetime.now(UTC)
+    assert work() == 0
+    pass_time()
+    work()
+    [row] = entries()
+    assert (handled(place), row.state, row.envelope, row.next_at) == ([1], "done", None, None)
+
+
+def test_the_waiting_grows_and_the_fifth_failure_is_final(parcel, place, handle):
+    tries = []
+    handle(lambda event: tries.append(1) or 1 / 0)
+    send(parcel, place)
+    waits = []
+    for _ in range(8):
+        pass_time()
+        before = datetime.now(UTC)
+        work()
+        [row] = entries()
+        waits.append((row.next_at - before).total_seconds() if row.next_at else None)
+    assert len(tries) == 5
+    assert [round(wait, 1) for wait in waits[:4]] == [0.5, 1.0, 2.0, 4.0]
+    assert waits[4:] == [None] * 4
+    assert (row.state, row.attempts, row.reason, handled(place)) == ("dead", 5, "ZeroDivisionError", [])
+
+
+@pytest.mark.parametrize("rounds", [1, 5], ids=["retrying", "dead"])
+def test_later_events_of_the_same_aggregate_wait_and_others_do_not(place, handle, rounds):
+    bad, good = parcel_in(LEFT), parcel_in(LEFT)
+
+    def fail(event):
+        if (event.parcel_id, event.seq) == (str(bad.pk), 1):
+            raise ValueError
+
+    handle(fail)
+    send(bad, place, 1, 2)
+    send(good, place, 11, 12)
+    for _ in range(rounds):
+        pass_time()
+        work()
+    assert handled(place) == [11, 12]
+    assert [row.state for row in entries() if row.key == str(bad.pk)] == [
+        "retry" if rounds == 1 else "dead",
+        "retry",
+    ]
+
+
+def test_when_the_first_succeeds_the_waiting_ones_follow_in_order(parcel, place, handle):
+    broken = [True]
+
+    def fail(event):
+        if broken[0] and event.seq == 1:
+            raise ValueError
+
+    handle(fail)
+    send(parcel, place, 1, 2, 3)
+    work()
+    broken.clear()
+    broken.append(False)
+    for _ in range(3):
+        pass_time()
+        work()
+    assert (handled(place), states()) == ([1, 2, 3], ["done"] * 3)
+
+
+def test_held_back_events_use_up_no_attempt(parcel, place, handle):
+    handle(lambda event: 1 / 0)
+    send(parcel, place, 1, 2)
+    for _ in range(8):
+        pass_time()
+        work()
+    assert [(row.state, row.attempts) for row in entries()] == [("dead", 5), ("retry", 0)]
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+def test_where_the_latest_wins_nothing_waits_and_the_overtaken_is_dropped(parcel, place, handle, atomic):
+    broken = [True]
+
+    def fail(event):
+        if broken[0] and event.seq == 1:
+            raise ValueError
+
+    handle(fail, latest_wins=True, atomic=atomic)
+    send(parcel, place, 1, 2)
+    work()
+    done = handled(place)
+    broken[0] = False
+    pass_time()
+    work()
+    assert (done[-1], handled(place), states()) == (2, done, ["done", "done"])
+
+
+def test_a_handler_that_is_gone_keeps_its_waiting_events(parcel, place, handle, monkeypatch):
+    handle(lambda event: 1 / 0)
+    send(parcel, place)
+    work()
+    monkeypatch.setattr(handlers, "_handlers", {})
+    pass_time()
+    work()
+    assert states() == ["retry"]
+
+
+def test_a_payload_that_can_not_be_read_ends_dead_and_stops_nobody_else(parcel, place, handle):
+    handle()
+    other = parcel_in(LEFT)
+    send(parcel, place, 1)
+    OutboxEvent.objects.using("catalog_0").update(payload={"parcel_id": []})
+    send(other, place, 9)
+    for _ in range(6):
+        pass_time()
+        work()
+    assert handled(place) == [9]
+    assert sorted(states()) == ["dead", "done"]
+
+
+def test_an_inbox_that_can_not_be_written_leaves_the_event_where_it_is(parcel, place, handle, monkeypatch):
+    handle()
+    send(parcel, place, 1, 2)
+
+    def down(envelope, handler):
+        raise OSError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(relay, "receive", down)
+        work()
+    assert [row.state for row in outbox()] == ["pending", "pending"]
+    pass_time()
+    work()
+    assert handled(place) == [1, 2]
+
+
+# ---- several workers -----------------------------------------------------------------------------------------
+
+
+def test_a_leased_event_is_left_to_its_holder_until_the_lease_lapses(parcel, place, handle):
+    handle()
+    send(parcel, place)
+    soon = datetime.now(UTC) + timedelta(seconds=30)
+    OutboxEvent.objects.using("catalog_0").update(lease_token=uuid.uuid4(), lease_until=soon)
+    assert work() == 0
+    pass_time()
+    work()
+    assert handled(place) == [1]
+
+
+def test_rows_in_buckets_of_another_shard_are_left_alone(parcel, place, handle):
+    """While a slice moves both sides have its rows; only the owner works on them."""
+    handle()
+    send(parcel, place)
+    [row] = outbox()
+    row.pk = new_id(CONTEXT, bucket=RIGHT)
+    row.save(using="catalog_0", force_insert=True)
+    InboxEntry.objects.using("catalog_0").create(
+        id=new_id(CONTEXT, bucket=RIGHT), handler="catalog.weigh", event_id=1, key="1", event_seq=1, state="retry",
+        next_at=datetime.now(UTC), envelope={}, reason="",
+    )  # fmt: skip
+    work()
+    pass_time()
+    work()
+    assert handled(place) == [1]
+    assert OutboxEvent.objects.using("catalog_0").get(pk=row.pk).state == "pending"
+    assert InboxEntry.objects.using("catalog_0").get(event_id=1).lease_token is None
+
+
+@COMMITTING
+def test_two_relays_at_once_handle_each_event_once(handle, in_threads):
+    parcels, places = (
+        [parcel_in(LEFT) for _ in range(10)],
+        [parcel_in(RIGHT, label="place") for _ in range(10)],
+    )
+    handle()
+    for parcel, place in zip(parcels, places, strict=True):
+        send(parcel, place, 1, 2, 3)
+
+    def drain():
+        return sum(relay.relay("catalog_0") for _ in range(5))
+
+    assert sum(in_threads(*[drain] * 3)) == 30
+    assert sorted(seq for place in places for seq in handled(place)) == sorted([1, 2, 3] * 10)
+
+
+@COMMITTING
+def test_a_relay_passes_over_rows_that_another_transaction_holds(handle, in_threads):
+    if not connections["catalog_0"].features.has_select_for_update_skip_locked:
+        # SQLite has one writer: a second relay waits for it and then finds the lease.
+        assert connections["catalog_0"].vendor == "sqlite"
+        return
+    held, free, place = parcel_in(LEFT), parcel_in(LEFT), parcel_in(RIGHT, label="place")
+    handle()
+    send(held, place, 1)
+    send(free, place, 2)
+    with shard_atomic(CONTEXT, held.pk) as scope:
+        list(OutboxEvent.objects.using(scope.alias).select_for_update().filter(key=str(held.pk)))
+        assert in_threads(lambda: relay.relay("catalog_0")) == [1]
+    assert handled(place) == [2]
+
+
+@COMMITTING
+@pytest.mark.parametrize("atomic", [True, False])
+def test_two_deliveries_of_one_event_at_once_are_recorded_once(handle, in_threads, atomic):
+    parcel, place = parcel_in(LEFT), parcel_in(RIGHT, label="place")
+    handle(atomic=atomic)
+    send(parcel, place)
+    [row] = outbox()
+    envelope = relay.Envelope.of(row)
+    [handler] = handlers.handlers_of(envelope.topic)
+    in_threads(*[lambda: inbox.receive(envelope, handler)] * 4)
+    assert states() == ["done"]
+    assert handled(place) == [1] or not atomic
+
+
+# ---- duties, jobs --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def another_process(monkeypatch):
+    """Act as a process that knows nothing of the others' duties."""
+
+    def enter():
+        monkeypatch.setattr(duty, "_held", {})
+
+    return enter
+
+
+def test_one_process_has_the_duty_until_it_is_gone(another_process):
+    assert on_duty("catalog_0", "relay")
+    assert on_duty("catalog_0", "relay")
+    another_process()
+    assert not on_duty("catalog_0", "relay")
+    assert on_duty("catalog_1", "relay")
+    Duty.objects.using("catalog_0").update(until=datetime.now(UTC) - timedelta(seconds=1))
+    assert on_duty("catalog_0", "relay")
+
+
+def test_a_process_that_lost_its_duty_notices(another_process, monkeypatch):
+    first = duty._held
+    assert on_duty("catalog_0", "relay")
+    Duty.objects.using("catalog_0").update(until=datetime.now(UTC) - timedelta(seconds=1))
+    another_process()
+    assert on_duty("catalog_0", "relay")
+    token, _ = first["catalog_0", "relay"]
+    first["catalog_0", "relay"] = token, datetime.now(UTC)  # its own time is over
+    monkeypatch.setattr(duty, "_held", first)
+    assert not on_duty("catalog_0", "relay")
+
+
+def test_a_duty_that_is_laid_down_is_free_at_once(another_process):
+    assert on_duty("catalog_0", "relay")
+    lay_down("catalog_0", "relay")
+    another_process()
+    assert on_duty("catalog_0", "relay")
+
+
+def test_a_job_runs_in_one_process_at_a_time(monkeypatch, another_process):
+    runs = []
+    monkeypatch.setattr(jobs, "_jobs", {})
+    jobs.chore(CONTEXT, "sweep", 0.0, lambda: runs.append(acting_context()))
+    jobs.run_due_jobs(CONTEXT)
+    another_process()
+    jobs.run_due_jobs(CONTEXT)
+    assert runs == ["catalog"]
+
+
+def test_a_job_comes_round_and_its_failure_stops_no_other(monkeypatch):
+    runs = []
+    monkeypatch.setattr(jobs, "_jobs", {})
+    jobs.chore(CONTEXT, "broken", 0.0, lambda: 1 / 0)
+    jobs.chore(CONTEXT, "sweep", 0.0, lambda: runs.append(1))
+    jobs.chore(CONTEXT, "rare", 3600.0, lambda: runs.append(2))
+    for _ in range(3):
+        jobs.run_due_jobs(CONTEXT)
+    assert runs.count(1) == 3
+    assert runs.count(2) <= 1
