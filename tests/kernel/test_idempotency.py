@@ -183,7 +183,11 @@ WITHDRAWN = {
     "unsupported": MalformedRequest(415, "unsupported_media_type", "no"),
     "limited": lambda r: HttpResponse(status=429),
 }
-GIVEN_UP = {"bug": Broken("no"), "unavailable": UnavailableError(detail="later"), "bad gateway": lambda r: HttpResponse(status=502)}
+GIVEN_UP = {
+    "bug": Broken("no"),
+    "unavailable": UnavailableError(detail="later"),
+    "bad gateway": lambda r: HttpResponse(status=502),
+}
 
 
 def doing(what):
