@@ -23,7 +23,7 @@ from shop.sharding import aliases_of, unique
 from shop.sharding.models import UniqueValue
 
 ROOT = Path(__file__).parents[2]
-# ruff: noqa: S603  it runs this very interpreter
+
 pytestmark = pytest.mark.django_db(databases=["catalog_0", "catalog_1"])
 
 
