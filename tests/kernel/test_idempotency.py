@@ -332,7 +332,6 @@ def test_many_copies_at_once_make_one_thing(in_threads):
 
 def test_old_claims_are_forgotten_and_young_ones_are_not(customer):
     send(customer)
-    aliases = [alias_of(CONTEXT, customer.key)]
     assert forget_old_claims(CONTEXT) == 0
     change_claim(created_at=datetime.now(UTC) - timedelta(hours=25))
     assert forget_old_claims(CONTEXT) == 1
