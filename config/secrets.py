@@ -1,12 +1,11 @@
 """Secrets from the environment, else made once and kept in ``$SHOP_HOME/secrets.json`` (0600)."""
 
 import json
-import os
 import secrets
 from pathlib import Path
 from typing import Final
 
-from shop.settings import Env
+from shop.settings import Env, write_once
 
 NAMES: Final = ("SECRET_KEY", "PUBLIC_ID_KEY", "FAKE_WEBHOOK_SECRET")
 
@@ -27,16 +26,7 @@ def load_secrets(env: Env, home: Path) -> dict[str, str]:
 def _kept(path: Path) -> dict[str, str]:
     """What the file holds; made whole if it is not there, and whoever comes second keeps the first one's."""
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-        draft.touch(mode=0o600)
-        draft.write_text(json.dumps({name: secrets.token_urlsafe(48) for name in NAMES}, indent=1))
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
+        write_once(path, json.dumps({name: secrets.token_urlsafe(48) for name in NAMES}, indent=1))
     held = json.loads(path.read_text())
     if not isinstance(held, dict) or not all(isinstance(held.get(name), str) and held[name] for name in NAMES):
         raise ValueError

@@ -70,7 +70,7 @@ MIDDLEWARE = [
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 APPEND_SLASH = False
-DEMO_LOADER = "config.demo.load.load_demo"
+DEMO_LOADER = "config.demo.load.load_demo" if "catalog" in CONTEXTS else ""
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -95,10 +95,7 @@ SIGNING_KEYS = env.text("SIGNING_KEYS", str(SHOP_HOME / "keys" / f"{STAFF_CONTEX
 TOKEN_ISSUER = "shop"  # noqa: S105  a name, no secret
 TOKEN_AUDIENCE = "shop"  # noqa: S105  a name, no secret
 AUTH_USER_MODEL = "shop_staff.StaffUser"
-PASSWORD_HASHERS = [
-    "shop.staff.hashers.OwaspArgon2Hasher",
-    "django.contrib.auth.hashers.Argon2PasswordHasher",
-]
+PASSWORD_HASHERS = ["shop.staff.hashers.OwaspArgon2Hasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},

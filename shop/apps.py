@@ -1,5 +1,6 @@
 """The kernel as a Django app: introduces freshly migrated databases, registers its checks and chores."""
 
+from functools import partial
 from typing import Any
 
 from django.apps import AppConfig
@@ -15,16 +16,21 @@ class ShopConfig(AppConfig):
 
     def ready(self) -> None:
         """Wire what needs all rooms."""
-        from shop.events.housekeeping import register_housekeeping
+        from shop.events.housekeeping import finish_dangling_values
+        from shop.events.jobs import chore
+        from shop.http.idempotency import forget_old_claims
         from shop.observability.health import readiness
         from shop.sharding.checks import check_relations
+        from shop.sharding.databases import hosted_contexts
         from shop.sharding.readiness import databases_ready, migrations_ready
 
         checks.register(check_relations, checks.Tags.models)
         post_migrate.connect(_introduce, dispatch_uid="shop.introduce")
         readiness("databases", databases_ready)
         readiness("migrations", migrations_ready)
-        register_housekeeping()
+        for context in hosted_contexts():
+            chore(context, "finish_dangling_values", 10.0, partial(finish_dangling_values, context))
+            chore(context, "forget_old_claims", 600.0, partial(forget_old_claims, context))
 
 
 def _introduce(using: str, app_config: AppConfig, **_: Any) -> None:

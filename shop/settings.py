@@ -1,6 +1,7 @@
 """Reading the environment, and what a context adds to a process. `config` and `contexts/*/settings` come in."""
 
 import os
+import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -158,12 +159,10 @@ class Fragment:
     """What one context adds to a process. Closed on purpose: no other setting is its business.
 
     Attributes:
-        calls: Contexts whose services it calls; each must be hosted here or have a URL.
         installed_apps: Django apps it brings besides itself.
         values: Its own typed settings, each named ``<CONTEXT>_…``.
     """
 
-    calls: tuple[str, ...] = ()
     installed_apps: tuple[str, ...] = ()
     values: Mapping[str, object] = field(default_factory=dict)
 
@@ -180,3 +179,17 @@ def merge(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             raise SettingsError([f"{name}: set twice" for name in sorted(clash)])
         merged.update(part)
     return merged
+
+
+def write_once(path: Path, text: str) -> None:
+    """Write a file that only this account may read, whole or not at all; whoever comes second keeps the first one's."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    draft.touch(mode=0o600)
+    draft.write_text(text)
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()

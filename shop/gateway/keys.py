@@ -1,7 +1,6 @@
 """The key ring that signs access tokens: ES256 keys in a private JWKS file; the first signs, all verify."""
 
 import json
-import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,8 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.conf import settings
 from jwt.algorithms import ECAlgorithm
+
+from shop.settings import write_once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,7 @@ def key_ring() -> KeyRing:
     """The ring of this process; the file is made at first use and read again when it changes."""
     path = Path(settings.SIGNING_KEYS)
     if not path.exists():
-        _write(path, [_new_jwk()])
+        write_once(path, json.dumps({"keys": [_new_jwk()]}))
     return _read(path, path.stat().st_mtime_ns)
 
 
@@ -53,17 +54,3 @@ def _new_jwk() -> dict[str, Any]:
 
 def _public_jwk(kid: str, key: Any) -> dict[str, Any]:
     return {**ECAlgorithm.to_jwk(key, as_dict=True), "kid": kid, "use": "sig", "alg": "ES256"}
-
-
-def _write(path: Path, entries: list[dict[str, Any]]) -> None:
-    """Write the file whole or not at all; whoever comes second keeps the first one's."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    draft.touch(mode=0o600)
-    draft.write_text(json.dumps({"keys": entries}))
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()

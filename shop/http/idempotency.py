@@ -18,11 +18,21 @@ from django.http import HttpRequest, HttpResponse
 from shop.contract import ConflictError, InvalidError, Principal
 from shop.http.models import IdempotencyClaim
 from shop.http.problems import IN_PROGRESS
-from shop.sharding import alias_of, bucket_of, current_scope, hash_bucket, key_of_bucket, new_id, shard_atomic
+from shop.sharding import (
+    alias_of,
+    aliases_of,
+    bucket_of,
+    current_scope,
+    hash_bucket,
+    key_of_bucket,
+    new_id,
+    shard_atomic,
+)
 from shop.sharding.scope import savepoint
 
 LEASE_SECONDS: Final = 30
 KEPT_HOURS: Final = 24
+BATCH: Final = 500
 KEPT_STATUS: Final = frozenset({402, 404, 409})
 KEPT_HEADERS: Final = ("Content-Type", "ETag", "Location")
 
@@ -174,13 +184,13 @@ def answering[V](request: HttpRequest, render: Callable[[V], HttpResponse]) -> C
     return keep
 
 
-def forget_old_claims(context: str, aliases: list[str]) -> int:
-    """Delete claims whose time is over; returns how many."""
+def forget_old_claims(context: str) -> int:
+    """Delete claims whose time is over, a batch of every shard; returns how many."""
     before = datetime.now(UTC) - timedelta(hours=KEPT_HOURS)
     gone = 0
-    for alias in aliases:
+    for alias in aliases_of(context):
         old = list(
-            IdempotencyClaim.objects.using(alias).filter(created_at__lt=before).values_list("pk", flat=True)[:500]
+            IdempotencyClaim.objects.using(alias).filter(created_at__lt=before).values_list("pk", flat=True)[:BATCH]
         )
         if old:
             with shard_atomic(context, old[0]) as scope:

@@ -105,7 +105,8 @@ def reserve_many(context: str, kind: str, targets: Mapping[str, int]) -> None:
     """Like `reserve`, one transaction per shard; for loads. A value that is in use in any state counts as taken.
 
     Raises:
-        ValueTaken: Some are in use for other targets. Those reserved before stay reserved: repeat or `release`.
+        ValueTaken: Some are in use for other targets, at least one of those named. Those reserved before stay
+            reserved: repeat or `release`.
     """
     for alias, values in _by_alias(context, kind, targets).items():
         first = hash_bucket(kind, values[0])
@@ -114,7 +115,7 @@ def reserve_many(context: str, kind: str, targets: Mapping[str, int]) -> None:
             known = dict(rows.filter(kind=kind, value__in=values).values_list("value", "target_id"))
             if taken := [value for value, target in known.items() if target != targets[value]]:
                 raise ValueTaken(taken)
-            rows.bulk_create(
+            new = [
                 UniqueValue(
                     id=new_id(context, bucket=hash_bucket(kind, value)),
                     kind=kind,
@@ -125,7 +126,12 @@ def reserve_many(context: str, kind: str, targets: Mapping[str, int]) -> None:
                 )
                 for value in values
                 if value not in known
-            )
+            ]
+            try:
+                with savepoint():
+                    rows.bulk_create(new)
+            except IntegrityError:  # another one was faster with some of them
+                raise ValueTaken([row.value for row in new]) from None
 
 
 def mark_created(*targets: int) -> None:

@@ -15,12 +15,12 @@ from shop.sharding.sharded import HomeModel, ShardedModel
 pytestmark = pytest.mark.once
 
 
-def fields(label: str = "shop_catalog", **more: Any) -> dict[str, Any]:
-    return {"__module__": __name__, "Meta": type("Meta", (), {"app_label": label}), **more}
+def fields(label: str, *metas: type, **more: Any) -> dict[str, Any]:
+    return {"__module__": __name__, "Meta": type("Meta", metas, {"app_label": label}), **more}
 
 
 def sharded(name: str, label: str = "shop_catalog", **more: Any) -> Any:
-    return type(name, (ShardedModel,), fields(label, **more))
+    return type(name, (ShardedModel,), fields(label, ShardedModel.Meta, **more))
 
 
 def at_home(name: str, label: str = "shop_catalog", **more: Any) -> Any:
@@ -135,6 +135,12 @@ def test_a_key_that_is_no_number_does_not_route():
 
 
 @isolate_apps()
+def test_a_meta_of_its_own_is_refused():
+    plant = type("Order", (ShardedModel,), fields("shop_ordering"))
+    assert found(plant) == ["shop.E006"]
+
+
+@isolate_apps()
 @pytest.mark.parametrize("names", [("owner_id",), ("parcel",), ("id", "nothing")])
 def test_a_shard_key_that_is_no_column_is_refused(names):
     parcel = sharded("Parcel")
@@ -143,7 +149,7 @@ def test_a_shard_key_that_is_no_column_is_refused(names):
         shard_keys: ClassVar[tuple[str, ...]] = names
         parcel: Any = models.ForeignKey("shop_catalog.Parcel", models.CASCADE)
 
-        class Meta:
+        class Meta(ShardedModel.Meta):
             app_label = "shop_catalog"
 
     assert found(parcel, Item) == ["shop.E005"]

@@ -10,6 +10,7 @@ from shop.services.transport import Call, Transport
 from shop.services.transport.local import Local
 from shop.services.transport.loopback import Loopback
 
+MAKERS: Final[dict[str, Callable[[Service], Transport]]] = {"local": Local, "loopback": Loopback}
 WAYS: Final = ("local", "loopback", "local, commands twice", "loopback, commands twice")
 
 
@@ -48,8 +49,7 @@ def travelling(way: str, settings: Any) -> Iterator[None]:
     """Let every call inside the block travel ``way``."""
     kind, _, twice = way.partition(", ")
     settings.SERVICE_TRANSPORT = kind
-    kinds: dict[str, Callable[[Service], Transport]] = {"local": Local, "loopback": Loopback}
-    make = kinds[kind]
+    make = MAKERS[kind]
 
     def made(provider: Service) -> Transport:
         return Twice(make(provider)) if twice else make(provider)

@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from config.demo import load
 from contexts.catalog.models import Category, Product, StockMovement, Variant
 from contexts.catalog.services import loading
+from contexts.catalog.services.products import ProductDraft, VariantDraft
 from contexts.catalog.tests.factories import assert_the_books_balance, at_once, category_on
 from shop.contract import Money
 from shop.events.models import OutboxEvent
@@ -22,7 +23,7 @@ from shop.sharding import aliases_of, unique
 from shop.sharding.models import UniqueValue
 
 ROOT = Path(__file__).parents[2]
-# ruff: noqa: S603  it runs this very interpreter
+
 pytestmark = pytest.mark.django_db(databases=["catalog_0", "catalog_1"])
 
 
@@ -115,8 +116,8 @@ def test_a_load_that_broke_off_is_finished_by_the_next(rows, monkeypatch, step, 
 
 def test_a_sku_that_the_shop_has_already_is_left_alone(rows):
     price = Money(amount=1, currency="EUR")
-    mine = load.VariantDraft(sku=rows[0]["sku"], price=price)
-    own = load.ProductDraft(name="Mine", category_id=category_on(0).id, variants=[mine])
+    mine = VariantDraft(sku=rows[0]["sku"], price=price)
+    own = ProductDraft(name="Mine", category_id=category_on(0).id, variants=[mine])
     loading.load_products([own], cause="test")
     assert load.load_rows(rows, quiet) == len(rows) - 1
     [variant] = Variant.objects.filter(sku=rows[0]["sku"]).across().rows()
@@ -132,32 +133,47 @@ def test_two_loads_at_once_load_everything_once(rows):
     assert_the_books_balance()
 
 
-@pytest.mark.once
-@pytest.mark.django_db(databases=[])
-def test_a_load_that_is_killed_is_finished_by_the_next(tmp_path):
-    # given a shop of its own, whose load is killed again and again at whatever point it has reached
-    program = (
-        "import django; django.setup()\n"
-        "from config.demo.load import load_demo\n"
-        "print(load_demo(lambda done, total: print(done, flush=True)))\n"
-    )
+LOADER = """
+import django
+django.setup()
+from config.demo.load import load_demo
+print(load_demo(lambda done, total: print(done, flush=True)))
+"""
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts Python in a shop of its own."""
     environment = {key: value for key, value in os.environ.items() if key != "SHOP_TEST_ENGINE"}
     environment |= {"SHOP_HOME": str(tmp_path), "DJANGO_SETTINGS_MODULE": "config.settings", "CONTEXTS": "catalog"}
-    about = {"cwd": ROOT, "env": environment}
-    python = [sys.executable, "-W", "error"]
-    subprocess.run([*python, "manage.py", "migrate_contexts"], check=True, capture_output=True, **about)
+
+    def popen(*arguments):
+        command = [sys.executable, *arguments]
+        return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+
+    return popen
+
+
+def output_of(process):
+    with process:
+        text, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    return text
+
+
+@pytest.mark.once
+@pytest.mark.django_db(databases=[])
+def test_a_load_that_is_killed_is_finished_by_the_next(start):
+    # given a load that is killed again and again at whatever point it has reached
+    output_of(start("manage.py", "migrate_contexts"))
     for wait in (0.0, 0.06, 0.12, 0.18):
-        with subprocess.Popen([*python, "-c", program], stdout=subprocess.PIPE, **about) as process:
+        with start("-c", LOADER) as process:
             process.stdout.readline()
             time.sleep(wait)
             process.send_signal(signal.SIGKILL)
-    # when it is let be
-    done = subprocess.run([*python, "-c", program], check=True, capture_output=True, text=True, **about)
-    made = int(done.stdout.split()[-1])
-    again = subprocess.run([*python, "-c", program], check=True, capture_output=True, text=True, **about)
-    # then something was left to do, and afterwards nothing
-    assert 0 < made < 3791
-    assert int(again.stdout.split()[-1]) == 0
+    # when it is let be, then something was left to do, and afterwards nothing
+    assert 0 < int(output_of(start("-c", LOADER)).split()[-1]) < 3791
+    assert int(output_of(start("-c", LOADER)).split()[-1]) == 0
 
 
 def test_the_sample_orders_name_products_of_the_demo_shop():

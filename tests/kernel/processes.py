@@ -31,9 +31,7 @@ def clean_environment(home: Path | str, **variables: str) -> dict[str, str]:
 def environment_here(*contexts: str) -> dict[str, str]:
     """The environment of a process that works on this test's databases."""
     urls = {
-        f"{context.upper()}_DATABASES": ",".join(
-            url_of(a) for a in connections if a.startswith(f"{context}_")
-        )
+        f"{context.upper()}_DATABASES": ",".join(url_of(a) for a in connections if a.startswith(f"{context}_"))
         for context in contexts
     }
     return clean_environment(settings.SHOP_HOME, CONTEXTS=",".join(contexts), **urls)

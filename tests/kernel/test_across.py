@@ -42,9 +42,7 @@ def random_parcels(seed, count=60):
 def in_order(parcels, order):
     """The same by Python's stable sort, the least field first."""
     for name in reversed(order):
-        parcels = sorted(
-            parcels, key=lambda p, n=name: getattr(p, n.lstrip("-")), reverse=name.startswith("-")
-        )
+        parcels = sorted(parcels, key=lambda p, n=name: getattr(p, n.lstrip("-")), reverse=name.startswith("-"))
     return parcels
 
 

@@ -100,9 +100,7 @@ class Depot(Service):
         """Touch both shards."""
         raise NotImplementedError
 
-    @atomic(
-        shard_key="parcel_id", key="key", callers=("ordering", "auth"), errors=(TooHeavyError, NotFoundError)
-    )
+    @atomic(shard_key="parcel_id", key="key", callers=("ordering", "auth"), errors=(TooHeavyError, NotFoundError))
     def add(self, *, parcel_id: str, grams: int, key: str, how: str = "") -> Box:
         """Add weight."""
         raise NotImplementedError
@@ -227,9 +225,7 @@ def test_any_other_error_is_the_same_class_on_every_transport(depot, how, kind):
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "enter", [lambda: shard_atomic(CONTEXT, key_of_bucket(RIGHT)), lambda: home_atomic(CONTEXT)]
-)
+@pytest.mark.parametrize("enter", [lambda: shard_atomic(CONTEXT, key_of_bucket(RIGHT)), lambda: home_atomic(CONTEXT)])
 def test_no_call_within_a_transaction(depot, depots, enter):
     with enter(), pytest.raises(CallInsideTransaction):
         depot.echo(box=BOX)

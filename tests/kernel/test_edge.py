@@ -73,9 +73,7 @@ def lines():
 
 def checked(answer, status, code):
     """The problem, complete and with its trace."""
-    assert (answer.status_code, answer["Content-Type"]) == (status, "application/problem+json"), (
-        answer.content
-    )
+    assert (answer.status_code, answer["Content-Type"]) == (status, "application/problem+json"), answer.content
     body = answer.json()
     assert (body["status"], body["code"], body["type"]) == (status, code, f"urn:shop:problem:{code}")
     assert answer["X-Request-ID"] == body["trace_id"]
@@ -274,9 +272,7 @@ def token_of(**changes):
 FORGED = {
     "no token": lambda: "x",
     "empty": lambda: "",
-    "none": lambda: jwt.encode(
-        {"sub": "cus_1"}, "", algorithm="none", headers={"kid": tokens.key_ring().signing}
-    ),
+    "none": lambda: jwt.encode({"sub": "cus_1"}, "", algorithm="none", headers={"kid": tokens.key_ring().signing}),
     "another key": lambda: jwt.encode(
         jwt.decode(tokens.mint(make_principal()), options={"verify_signature": False}),
         ec.generate_private_key(ec.SECP256R1()),
@@ -348,9 +344,7 @@ ADMITTED = [
 @pytest.mark.parametrize(("method", "where", "who", "status"), ADMITTED)
 def test_who_may_do_what(method, where, who, status, client):
     headers = bearer(make_principal(who[0], *who[1])) if who else {}
-    answer = client.generic(
-        method, f"/edge/{where}", b"{}", content_type=JSON, HTTP_IDEMPOTENCY_KEY="k", **headers
-    )
+    answer = client.generic(method, f"/edge/{where}", b"{}", content_type=JSON, HTTP_IDEMPOTENCY_KEY="k", **headers)
     assert answer.status_code == status, answer.content
     assert edge.Act.calls == (status == 200)
 

@@ -134,9 +134,7 @@ def test_publishing_outside_a_transaction_is_refused(parcel, place):
         publish(ParcelSent(parcel_id=str(parcel.pk), place_id=str(place.pk), seq=1), seq=1)
 
 
-@pytest.mark.parametrize(
-    "enter", [lambda: shard_atomic(CONTEXT, key_of_bucket(LEFT)), lambda: home_atomic(CONTEXT)]
-)
+@pytest.mark.parametrize("enter", [lambda: shard_atomic(CONTEXT, key_of_bucket(LEFT)), lambda: home_atomic(CONTEXT)])
 def test_publishing_on_another_shard_is_refused(place, enter):
     far = parcel_in(RIGHT)
     with enter(), pytest.raises(MixedShards):
@@ -256,9 +254,7 @@ def test_a_crash_between_effect_and_commit_leaves_one_effect(parcel, place, hand
     assert (handled(place), states()) == ([1], ["done"])
 
 
-def test_a_crash_after_the_effect_and_before_the_outbox_knows_leaves_one_effect(
-    parcel, place, handle, monkeypatch
-):
+def test_a_crash_after_the_effect_and_before_the_outbox_knows_leaves_one_effect(parcel, place, handle, monkeypatch):
     handle()
     send(parcel, place)
     receive = inbox.receive

@@ -19,7 +19,7 @@ from shop.sharding import (
     new_id,
     shard_atomic,
 )
-from shop.sharding.generator import WINDOW_MS, IdGenerator, NoWorkerNumber
+from shop.sharding.generator import WINDOW_MS, IdGenerator, NoWorkerNumber, now_ms
 from shop.sharding.ids import TICK_BITS, WORKER_BITS, WORKERS
 from shop.sharding.models import WorkerLease
 from tests.kernel.probes import ALIASES, CONTEXT, LEFT, RIGHT
@@ -248,45 +248,41 @@ def test_a_used_up_window_is_told_at_once_even_while_another_thread_raises_it(id
     thread = threading.Thread(target=hold)
     thread.start()
     held.wait(5)
-    clock(1_000_000 + 2 * WINDOW_MS)
-    started = time.monotonic()
-    with home_atomic(CONTEXT), pytest.raises(RuntimeError, match="used up"):
-        ids.new(BUCKET)
-    took = time.monotonic() - started
+    with home_atomic(CONTEXT):
+        clock(1_000_000 + 2 * WINDOW_MS)
+        started = time.monotonic()
+        with pytest.raises(RuntimeError, match="used up"):
+            ids.new(BUCKET)
+        took = time.monotonic() - started
     done.set()
     thread.join(10)
     assert took < 1
 
 
-def enter():
-    with shard_atomic(CONTEXT, key_of_bucket(RIGHT)):
-        return new_id(CONTEXT, bucket=RIGHT)
-
-
 @COMMITTING
-def test_entering_a_scope_does_not_wait_for_a_thread_that_raises_the_window_while_ids_are_left(in_threads):
+def test_entering_a_scope_does_not_wait_for_a_thread_that_raises_a_window_with_something_left(in_threads):
+    # given a window that is half used up, and another thread that is raising it
     ours = generator.generator_of(CONTEXT)
     ours.ensure_window()
-    ours._lease = replace(ours._lease, high=generator.now_ms() + WINDOW_MS // 4)
+    ours._lease = replace(ours._lease, high=now_ms() + WINDOW_MS // 4)
     with ours._raising:
+        # when a scope is entered, then at once
         started = time.monotonic()
-        in_threads(enter)
+        in_threads(lambda: shard_atomic(CONTEXT, key_of_bucket(RIGHT)).__enter__())
         assert time.monotonic() - started < 1
 
 
 @COMMITTING
-def test_where_none_are_left_it_waits_and_goes_on(in_threads):
-    """Given a window another thread is raising; entering waits before its transaction, where it holds nothing."""
+def test_entering_a_scope_waits_for_the_first_window(in_threads):
+    # given a process without a window, and another thread that is about to get one
     ours = generator.generator_of(CONTEXT)
-    ours.ensure_window()
-    ours._lease = replace(ours._lease, high=generator.now_ms() - 1)
+    ours._lease = generator._NOTHING
+    ours._raising.acquire()
+    threading.Timer(0.3, ours._raising.release).start()
 
-    def raise_slowly():
-        with ours._raising:
-            together.set()
-            time.sleep(0.3)
-            ours._raise_to(generator.now_ms() + WINDOW_MS)
+    def enter_home_and_make_one():
+        with home_atomic(CONTEXT):
+            return ours.new(BUCKET)
 
-    together = threading.Event()
-    _, made = in_threads(raise_slowly, lambda: together.wait(5) and enter())
-    assert bucket_of(made) == RIGHT
+    # when a transaction on the home needs an ID, then it has waited outside of it
+    assert in_threads(enter_home_and_make_one) != []

@@ -183,7 +183,11 @@ WITHDRAWN = {
     "unsupported": MalformedRequest(415, "unsupported_media_type", "no"),
     "limited": lambda r: HttpResponse(status=429),
 }
-GIVEN_UP = {"bug": Broken("no"), "unavailable": UnavailableError(detail="later"), "bad gateway": lambda r: HttpResponse(status=502)}
+GIVEN_UP = {
+    "bug": Broken("no"),
+    "unavailable": UnavailableError(detail="later"),
+    "bad gateway": lambda r: HttpResponse(status=502),
+}
 
 
 def doing(what):
@@ -328,8 +332,7 @@ def test_many_copies_at_once_make_one_thing(in_threads):
 
 def test_old_claims_are_forgotten_and_young_ones_are_not(customer):
     send(customer)
-    aliases = [alias_of(CONTEXT, customer.key)]
-    assert forget_old_claims(CONTEXT, aliases) == 0
+    assert forget_old_claims(CONTEXT) == 0
     change_claim(created_at=datetime.now(UTC) - timedelta(hours=25))
-    assert forget_old_claims(CONTEXT, aliases) == 1
+    assert forget_old_claims(CONTEXT) == 1
     assert claims() == []

@@ -40,9 +40,7 @@ def test_a_whole_number(given, expected):
     assert env(N=given).integer("N", 5, low=-9, high=9) == expected
 
 
-@pytest.mark.parametrize(
-    "given", ["10", "-10", "1.5", "1e1", "x", "--1", "-", "+1", "٣", "0x1", "1_0", "9" * 5000]
-)
+@pytest.mark.parametrize("given", ["10", "-10", "1.5", "1e1", "x", "--1", "-", "+1", "٣", "0x1", "1_0", "9" * 5000])
 def test_what_is_no_whole_number_in_range(given):
     assert faults(lambda e: e.integer("N", 5, low=-9, high=9), N=given) == [
         f"N: must be a whole number from -9 to 9, not {given!r}"
@@ -74,9 +72,7 @@ def test_a_choice():
 def test_a_value_with_a_reader_of_its_own():
     assert env(N="0x10").checked("N", lambda text: int(text, 16), 0) == 16
     assert env().checked("N", int, 3) == 3
-    assert faults(lambda e: e.checked("N", int, 3), N="x") == [
-        "N: invalid literal for int() with base 10: 'x'"
-    ]
+    assert faults(lambda e: e.checked("N", int, 3), N="x") == ["N: invalid literal for int() with base 10: 'x'"]
 
 
 def test_every_fault_is_reported_at_once():

@@ -26,9 +26,7 @@ print(json.dumps({
 """
 
 
-@pytest.mark.parametrize(
-    "hosted", ["auth", "catalog", "ordering", "catalog,ordering", "auth,catalog,ordering"]
-)
+@pytest.mark.parametrize("hosted", ["auth", "catalog", "ordering", "catalog,ordering", "auth,catalog,ordering"])
 def test_any_contexts_check_migrate_and_answer_in_a_fresh_home(hosted, tmp_path):
     environment = clean_environment(tmp_path, CONTEXTS=hosted)
     names = hosted.split(",")
@@ -101,9 +99,7 @@ def test_secrets_are_made_once_for_their_owner_only(tmp_path):
 
 def test_a_database_that_does_not_answer_is_named_by_migrate_without_its_password(tmp_path):
     url = f"postgres://u:{SECRET}@127.0.0.1:1/d"
-    done = manage(
-        "migrate", environment=clean_environment(tmp_path, CONTEXTS="catalog", CATALOG_DATABASES=url)
-    )
+    done = manage("migrate", environment=clean_environment(tmp_path, CONTEXTS="catalog", CATALOG_DATABASES=url))
     assert done.returncode == 2
     assert "catalog_0" in done.stderr
     assert SECRET not in done.stderr + done.stdout

@@ -332,13 +332,8 @@ def test_four_processes_that_crash_at_every_step_make_no_duplicate_and_lose_noth
 
     acknowledged = [tuple(pair) for tally in tallies for pair in tally["acknowledged"]]
     made = [(p.label, p.pk) for p in Parcel.objects.across().rows()]
-    looked_up = [
-        pair for a in ALIASES for pair in UniqueValue.objects.using(a).values_list("value", "target_id")
-    ]
-    assert (
-        min(len(acknowledged), *(sum(t[kind] for t in tallies) for kind in ("crashed", "taken", "voided")))
-        > 0
-    )
+    looked_up = [pair for a in ALIASES for pair in UniqueValue.objects.using(a).values_list("value", "target_id")]
+    assert min(len(acknowledged), *(sum(t[kind] for t in tallies) for kind in ("crashed", "taken", "voided"))) > 0
     assert len({value for value, _ in made}) == len(made)
     assert sorted(looked_up) == sorted(made)
     assert set(acknowledged) <= set(made)

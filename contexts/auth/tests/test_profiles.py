@@ -4,7 +4,7 @@ import pytest
 
 from contexts.auth.contract import AuthService, CustomerProfile
 from contexts.auth.tests.people import registered
-from shop.contract import NotAuthorized, RemoteFault
+from shop.contract import InvalidError, NotAuthorized
 from shop.services import acting_as, resolve
 from shop.sharding.public_ids import number_of
 from tests.plugin import make_principal
@@ -43,7 +43,7 @@ def test_nobody_asked_for_is_nobody_found(profiles):
 
 
 def test_more_than_a_batch_is_refused(profiles):
-    with pytest.raises(RemoteFault):
+    with pytest.raises(InvalidError, match="batch_too_large"):
         profiles(*["1"] * 501)
 
 

@@ -4,7 +4,8 @@ A load differs from `create_product` in this: it leaves out products whose SKU i
 shard and call, and tells no events: whoever keeps a picture of the products draws it from the whole catalog first.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from contexts.catalog.domain import sku_key
@@ -14,6 +15,7 @@ from contexts.catalog.services.products import SKU, ProductDraft, product_row, r
 from shop.sharding import new_id, shard_atomic, unique
 
 TRIES: Final = 5
+PATIENCE_SECONDS: Final = 0.5
 
 
 def missing(drafts: Sequence[ProductDraft]) -> list[ProductDraft]:
@@ -39,15 +41,18 @@ def load_products(drafts: Sequence[ProductDraft], *, cause: str) -> int:
         if not waiting:
             break
         try:
-            made += _load(waiting, cause)
+            for more in _load(waiting, cause):
+                made += more
         except (unique.ValueTaken, unique.CreationVoided):
             if one_try == TRIES - 1:
                 raise
+            time.sleep(PATIENCE_SECONDS)  # another load may be about to finish
             unique.settle(CONTEXT, SKU, [sku_key(each.sku) for draft in waiting for each in draft.variants])
     return made
 
 
-def _load(drafts: Sequence[ProductDraft], cause: str) -> int:
+def _load(drafts: Sequence[ProductDraft], cause: str) -> Iterator[int]:
+    """Make them all, shard by shard; how many there are on each comes out once its transaction is over."""
     by_id = {new_id(CONTEXT, near=draft.category_id): draft for draft in drafts}
     targets = {
         sku_key(each.sku): new_id(CONTEXT, near=product_id)
@@ -58,8 +63,8 @@ def _load(drafts: Sequence[ProductDraft], cause: str) -> int:
     for ids in by_shard(by_id):
         with shard_atomic(CONTEXT, *ids):
             _insert({each: by_id[each] for each in ids}, targets, cause)
+        yield len(ids)
     unique.confirm(CONTEXT, SKU, targets)
-    return len(by_id)
 
 
 def _insert(drafts: dict[int, ProductDraft], targets: dict[str, int], cause: str) -> None:

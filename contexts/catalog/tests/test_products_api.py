@@ -8,6 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from contexts.catalog.models import Product, Variant
 from contexts.catalog.services import products
+from contexts.catalog.services.errors import SkuTakenError
 from contexts.catalog.tests.factories import (
     archive,
     assert_the_books_balance,
@@ -225,7 +226,7 @@ def test_a_repetition_after_a_crash_behind_the_effect_finds_its_product(shard, m
     # then there is one product with its stock once, and the SKUs are nobody else's
     assert [each.available for each in found.variants] == [3, 3]
     assert Product.objects.across().count() == 1
-    with pytest.raises(products.SkuTakenError):
+    with pytest.raises(SkuTakenError):
         products.create_product(draft(shard, "A"))
 
 
@@ -279,7 +280,7 @@ def test_eight_editors_with_one_sku_make_one_product():
     def make(number):
         try:
             products.create_product(drafts[number])
-        except products.SkuTakenError as error:
+        except SkuTakenError as error:
             return error.code
         return "made"
 

@@ -62,7 +62,7 @@ class Command(BaseCommand):
             self.console.print("migrating")
             call_command("migrate_contexts", stdout=sys.stderr)
         key_ring()
-        if demo:
+        if demo and settings.DEMO_LOADER:
             self._load_demo()
         self._make_staff_account()
 
