@@ -58,7 +58,7 @@ def _placement(model: type[Model]) -> list[CheckMessage]:
 def _join_tables(model: type[Model]) -> list[CheckMessage]:
     """Many-to-many fields bring tables of their own along, which say as little where they live as what they are of."""
     through = (field.remote_field.through for field in model._meta.local_many_to_many)
-    return [fault for table in through if table._meta.auto_created for fault in _placement(table)]
+    return [fault for table in through if table and table._meta.auto_created for fault in _placement(table)]
 
 
 def _key(model: type[Model]) -> list[CheckMessage]:
