@@ -1,9 +1,14 @@
 """The fence around each context's tables, seen red on planted statements of every kind."""
 
+# ruff: noqa: S608  the statements are the plants
+
+from types import SimpleNamespace
+
 import pytest
 from django.db import connections
 
 from shop.services import acting_as
+from tests import plugin
 from tests.sql_fence import SqlFence, owner_of_table, tables_in
 
 CATALOG, ORDERING = "shop_catalog_product", "shop_ordering_order"
@@ -127,9 +132,6 @@ def test_the_fixture_fails_the_test(pytester_free_fence):
 @pytest.fixture
 def pytester_free_fence(request, sql_fence):
     """Run one statement under the fence of a test of auth."""
-    from types import SimpleNamespace
-
-    from tests import plugin
 
     def run(sql):
         node = SimpleNamespace(path=plugin.ROOT / "contexts" / "auth" / "tests" / "test_x.py")

@@ -36,7 +36,7 @@ class Parcel(ShardedModel):
     weight = models.IntegerField(default=0)
     sent_at = models.DateTimeField(default=datetime(2026, 1, 1, tzinfo=UTC))
 
-    class Meta:
+    class Meta(ShardedModel.Meta):
         app_label = "shop_catalog"
         apps = _registry
         db_table = "shop_catalog_probe_parcel"
@@ -50,7 +50,7 @@ class Item(ShardedModel):
     parcel = models.ForeignKey(Parcel, models.CASCADE, related_name="items")
     name = models.CharField(max_length=40, default="")
 
-    class Meta:
+    class Meta(ShardedModel.Meta):
         app_label = "shop_catalog"
         apps = _registry
         db_table = "shop_catalog_probe_item"

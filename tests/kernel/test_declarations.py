@@ -53,7 +53,8 @@ GOOD = [
     tuple[Leaf, ...], Mapping[str, Sequence[int]], frozenset[str], list[dict[str, tuple[int, str]]],
 ]  # fmt: skip
 BAD = [
-    Any, object, float, bytes, complex, Iterator[int], Callable[[], int], Parcel, Melting, Hiding, type, list, dict, Sequence,
+    Any, object, float, bytes, complex, Iterator[int], Callable[[], int], Parcel, Melting, Hiding, type, list,
+    dict, Sequence,
     list[Any], Mapping[str, float], int | float, tuple[Melting, ...], Sequence[Sequence[object]], dict[str, Any] | None,
 ]  # fmt: skip
 

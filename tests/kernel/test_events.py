@@ -130,7 +130,7 @@ def work():
 
 
 def test_publishing_outside_a_transaction_is_refused(parcel, place):
-    with pytest.raises(ShardScopeMissing, match="catalog.parcel_sent.v1"):
+    with pytest.raises(ShardScopeMissing, match=r"catalog\.parcel_sent\.v1"):
         publish(ParcelSent(parcel_id=str(parcel.pk), place_id=str(place.pk), seq=1), seq=1)
 
 
@@ -306,7 +306,7 @@ def test_the_waiting_grows_and_the_fifth_failure_is_final(parcel, place, handle)
         [row] = entries()
         waits.append((row.next_at - before).total_seconds() if row.next_at else None)
     assert len(tries) == 5
-    assert [round(wait, 1) for wait in waits[:4]] == [0.5, 1.0, 2.0, 4.0]
+    assert all(wanted <= wait < wanted * 1.9 for wait, wanted in zip(waits, [0.5, 1.0, 2.0, 4.0], strict=False))
     assert waits[4:] == [None] * 4
     assert (row.state, row.attempts, row.reason, handled(place)) == ("dead", 5, "ZeroDivisionError", [])
 
