@@ -5,38 +5,24 @@ from typing import Final
 
 from django.utils.module_loading import import_string
 
+from config.hosting import hosted_contexts, urls_of_others
 from config.secrets import load_secrets
-from config.testing import test_databases
+from config.testing import databases_of_run, home_of_run
 from shop.observability import logs
 from shop.settings import Env, Fragment, merge
 
 BASE_DIR: Final = Path(__file__).resolve().parent.parent
-KNOWN_CONTEXTS: Final = ("auth", "catalog", "ordering")
 
 env = Env()
-SHOP_HOME = Path(env.text("SHOP_HOME", str(BASE_DIR / "var"))).expanduser().absolute()
+SHOP_HOME = Path(env.text("SHOP_HOME") or home_of_run(env) or BASE_DIR / "var").expanduser().absolute()
 
-CONTEXTS = env.words("CONTEXTS", KNOWN_CONTEXTS)
-for _name in CONTEXTS:
-    if _name not in KNOWN_CONTEXTS:
-        env.problems.append(f"CONTEXTS: {_name!r} is no context; there are {', '.join(KNOWN_CONTEXTS)}")
-if not CONTEXTS:
-    env.problems.append("CONTEXTS: names no context")
-if len(set(CONTEXTS)) < len(CONTEXTS):
-    env.problems.append("CONTEXTS: a context is named twice")
-CONTEXTS = tuple(name for name in KNOWN_CONTEXTS if name in CONTEXTS)
-CONTEXT_URLS = {name: env.text(f"{name.upper()}_URL") for name in KNOWN_CONTEXTS if env.text(f"{name.upper()}_URL")}
-for _name, _url in CONTEXT_URLS.items():
-    if _name in CONTEXTS:
-        env.problems.append(f"{_name.upper()}_URL: {_name} is hosted here, so it can't live elsewhere too")
-    if not _url.startswith(("http://", "https://")):
-        env.problems.append(f"{_name.upper()}_URL: must be an http(s) address")
+CONTEXTS = hosted_contexts(env)
+CONTEXT_URLS = urls_of_others(env, CONTEXTS)
 _fragments: list[Fragment] = [import_string(f"contexts.{name}.settings.fragment")(env) for name in CONTEXTS]
 
 # ---- databases: no `default` to fall back to -----------------------------------------------------------------
 DATABASES = merge([{"default": {}}, *(env.databases(name, SHOP_HOME) for name in CONTEXTS)])
-if env.text("SHOP_TEST_ENGINE"):
-    DATABASES = test_databases(env, DATABASES)
+DATABASES = databases_of_run(env, DATABASES)
 DATABASE_ROUTERS = ["shop.sharding.router.ContextRouter"]
 SHOP_ENGINES = sorted({str(d["ENGINE"]).rpartition(".")[2] for d in DATABASES.values() if d})
 STAFF_CONTEXT = "auth"

@@ -1,5 +1,6 @@
 """pytest's plugin for the whole suite: databases by place, the SQL fence, callers, delivery of events."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if context and item.path.name not in NO_DATABASE and not item.get_closest_marker("django_db"):
             aliases = [alias for alias in settings.DATABASES if alias.rpartition("_")[0] == context]
             item.add_marker(pytest.mark.django_db(databases=aliases))
+
+
+def pytest_unconfigure() -> None:
+    """The run's files go with it."""
+    from config.testing import PLACE
+
+    shutil.rmtree(PLACE, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)
