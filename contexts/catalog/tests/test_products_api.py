@@ -178,16 +178,16 @@ def test_a_sku_twice_in_one_body_is_a_fault_of_the_body(post, shelf):
 @pytest.mark.parametrize(
     ("headers", "status", "code"),
     [
-        ({}, 401, "not_authenticated"),
-        ({"HTTP_AUTHORIZATION": "Bearer nonsense"}, 401, "token_invalid"),
-        (bearer(make_principal("customer")), 403, "forbidden"),
-        (bearer(make_principal("staff", "read_only")), 403, "forbidden"),
-        (bearer(make_principal("staff", "catalog_editor")), 400, "idempotency_key_required"),
+        (dict, 401, "not_authenticated"),
+        (lambda: {"HTTP_AUTHORIZATION": "Bearer nonsense"}, 401, "token_invalid"),
+        (lambda: bearer(make_principal("customer")), 403, "forbidden"),
+        (lambda: bearer(make_principal("staff", "read_only")), 403, "forbidden"),
+        (lambda: bearer(make_principal("staff", "catalog_editor")), 400, "idempotency_key_required"),
     ],
     ids=["nobody", "nonsense", "customer", "read only", "no key"],
 )
 def test_only_editors_with_a_key_make_products(client, headers, status, code):
-    answer = client.post(URL, "{}", content_type="application/json", **headers)
+    answer = client.post(URL, "{}", content_type="application/json", **headers())
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
