@@ -99,13 +99,15 @@ class ShopServer:
         self._process.wait(10)
         self._process = None
 
-    def signal(self, number: int) -> int:
-        """Send a signal to the server as a supervisor would; returns its exit code."""
+    def signal(self, number: int) -> list[int]:
+        """Send a signal to the server as a supervisor would; returns which of its processes outlived it."""
         assert self._process is not None
+        group = self._process.pid
         self._process.send_signal(number)
-        code = self._process.wait(20)
+        self._process.wait(20)
         self._process = None
-        return code
+        places = (path.name for path in Path("/proc").iterdir() if path.name.isdigit())
+        return [int(pid) for pid in places if _group_of(int(pid)) == group]
 
     def log(self) -> str:
         return (self.home / "server.log").read_text(errors="replace")
@@ -134,6 +136,13 @@ class ShopServer:
             return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
         finally:
             connection.close()
+
+
+def _group_of(pid: int) -> int:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return -1
 
 
 def free_port() -> int:
