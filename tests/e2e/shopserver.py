@@ -99,15 +99,18 @@ class ShopServer:
         self._process.wait(10)
         self._process = None
 
-    def signal(self, number: int) -> list[int]:
-        """Send a signal to the server as a supervisor would; returns which of its processes outlived it."""
+    def signal(self, number: int) -> bool:
+        """Send a signal to the server as a supervisor would; returns whether all it had started is gone too."""
         assert self._process is not None
         group = self._process.pid
         self._process.send_signal(number)
         self._process.wait(20)
         self._process = None
-        places = (path.name for path in Path("/proc").iterdir() if path.name.isdigit())
-        return [int(pid) for pid in places if _group_of(int(pid)) == group]
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        return False
 
     def log(self) -> str:
         return (self.home / "server.log").read_text(errors="replace")
@@ -136,13 +139,6 @@ class ShopServer:
             return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
         finally:
             connection.close()
-
-
-def _group_of(pid: int) -> int:
-    try:
-        return os.getpgid(pid)
-    except ProcessLookupError:
-        return -1
 
 
 def free_port() -> int:
