@@ -17,7 +17,7 @@ from contexts.catalog.contract import (
 )
 from contexts.ordering import domain
 from contexts.ordering.contract import OrderCreated, OrderLineRequest
-from contexts.ordering.models import Order, OrderLine
+from contexts.ordering.models import MAX_LINE_NAME, Order, OrderLine
 from contexts.ordering.services.reading import view_of
 from contexts.ordering.services.views import OrderView, order_view
 from shop.contract import ConflictError, ContextError, Fault, InvalidError, Money
@@ -147,7 +147,7 @@ def _new_line(order: Order, position: int, quantity: int, offer: Offer, total: i
         variant_id=int(offer.variant_id),
         product_id=int(offer.product_id),
         sku=offer.sku,
-        name=offer.name,
+        name=offer.name[:MAX_LINE_NAME],  # catalog sets no bound: options are part of it
         quantity=quantity,
         unit_price=offer.price.amount,
         total=total,

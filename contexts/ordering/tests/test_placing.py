@@ -95,6 +95,13 @@ def test_a_total_beyond_what_can_be_stored_is_refused_and_gives_the_pieces_back(
     assert catalog.free[str(TEAPOT)] == 10**6
 
 
+def test_a_long_name_is_cut_to_what_a_line_holds(api, catalog):
+    catalog.name = "Teapot " * 60
+    answer = api.order((TEAPOT, 1))
+    assert answer.status_code == 201
+    assert answer.json()["lines"][0]["name"] == catalog.name[:300]
+
+
 def test_the_same_key_gives_the_same_bytes_and_one_order(api, catalog):
     first = api.order((TEAPOT, 1), key="k")
     second = api.order((TEAPOT, 1), key="k")
