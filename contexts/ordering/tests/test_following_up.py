@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from contexts.catalog.contract import ReservationCancelledError
 from contexts.ordering import services
 from contexts.ordering.models import Order
 from contexts.ordering.services.providers.fake import FakeProvider
@@ -11,6 +12,7 @@ from contexts.ordering.tests.conftest import TEAPOT
 from shop.contract import ServiceUnavailable
 from shop.events.models import InboxEntry
 from shop.events.relay import relay, retry
+from shop.services import acting_as
 from shop.sharding import aliases_of, shard_atomic
 from shop.sharding.public_ids import number_of
 
@@ -71,6 +73,32 @@ def test_lost_pieces_cancel_the_order_and_give_the_money_back(api, order, catalo
     assert (after["status"], after["payment_status"]) == ("cancelled", "refunded")
     assert [(r["reason"], r["status"]) for r in after["refunds"]] == [("stock_lost", "succeeded")]
     assert str(number(order)) in catalog.cancelled
+
+
+def test_a_placed_order_whose_hold_was_cancelled_is_not_left_without_pieces(api, order, catalog):
+    # given a paid order that is alive, and a hold that is not
+    api.pay(order)
+    catalog.cancelled.add(str(number(order)))
+    # when its event is handled, then the money goes back
+    hand_over()
+    assert services.give_money_back() == 1
+    after = api.get(f"orders/{order['id']}").json()
+    assert (after["status"], after["payment_status"]) == ("cancelled", "refunded")
+
+
+def test_a_hold_cancelled_together_with_its_order_is_as_it_should_be(api, order, catalog, monkeypatch):
+    # given an order that is cancelled while catalog is asked to sell its pieces
+    api.pay(order)
+
+    def cancelled_meanwhile(*, order_id, variant_ids):
+        with acting_as("ordering"), shard_atomic("ordering", int(order_id)):
+            Order.objects.filter(pk=int(order_id)).update(status="cancelled")
+        raise ReservationCancelledError
+
+    monkeypatch.setattr(catalog, "commit", cancelled_meanwhile)
+    # when the event is handled, then no money is owed for it
+    hand_over()
+    assert services.give_money_back() == 0
 
 
 def test_an_order_nobody_pays_expires_and_gives_its_pieces_back(order, api, catalog):
