@@ -7,6 +7,7 @@ import pytest
 from contexts.catalog.contract import ReservationCancelledError
 from contexts.ordering import services
 from contexts.ordering.models import Order
+from contexts.ordering.services import expiring
 from contexts.ordering.services.providers.fake import FakeProvider
 from contexts.ordering.tests.conftest import TEAPOT
 from shop.contract import ServiceUnavailable
@@ -136,6 +137,17 @@ def test_an_open_attempt_is_closed_at_the_provider_before_the_order_expires(orde
     assert services.expire_overdue_orders() == 1
     after = api.get(f"orders/{order['id']}").json()
     assert (after["status"], [p["status"] for p in after["payments"]]) == ("expired", ["cancelled"])
+
+
+def test_an_attempt_begun_after_the_sweepers_list_was_made_is_left_alone(order, api, monkeypatch):
+    # given an attempt that is open since a moment ago, and moved its order's expiry out
+    with monkeypatch.context() as patched:
+        patched.setattr(FakeProvider, "create", _die)
+        api.pay(order)
+    # when the sweeper comes to the order, which its list still calls overdue
+    assert not expiring._expire(number(order))
+    # then the attempt can still come through
+    assert [p["status"] for p in api.get(f"orders/{order['id']}").json()["payments"]] == ["pending"]
 
 
 def test_a_payment_begun_late_moves_order_and_hold_out(order, api, catalog):
