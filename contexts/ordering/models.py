@@ -14,7 +14,6 @@ from contexts.ordering.domain import (
 )
 from shop.sharding.sharded import ShardedModel
 
-
 MAX_LINE_NAME: Final = 300
 
 

@@ -12,7 +12,7 @@ from contexts.ordering.domain import OrderStatus
 from contexts.ordering.models import Order, Payment
 from contexts.ordering.services.providers import provider_named
 from contexts.ordering.services.settling import settle
-from shop.events import publish
+from shop.events import one_by_one, publish
 from shop.sharding import shard_atomic
 from shop.sharding.sharded import ShardedQuerySet
 
@@ -28,7 +28,7 @@ def expire_overdue_orders() -> int:
     Emits: OrderExpired. Safe to repeat, and for several processes at once.
     """
     overdue: Sequence[Order] = _overdue().across().page(order=("expires_at", "id"), limit=BATCH).rows
-    return sum(_expire(order.pk) for order in overdue)
+    return one_by_one([order.pk for order in overdue], _expire)
 
 
 def _overdue() -> ShardedQuerySet[Order]:

@@ -6,7 +6,8 @@ import pytest
 
 from contexts.catalog.contract import ReservationCancelledError
 from contexts.ordering import services
-from contexts.ordering.models import Order
+from contexts.ordering.contract import UnknownProviderError
+from contexts.ordering.models import Order, Payment, Refund
 from contexts.ordering.services import expiring
 from contexts.ordering.services.providers.fake import FakeProvider
 from contexts.ordering.tests.conftest import TEAPOT
@@ -137,6 +138,48 @@ def test_an_open_attempt_is_closed_at_the_provider_before_the_order_expires(orde
     assert services.expire_overdue_orders() == 1
     after = api.get(f"orders/{order['id']}").json()
     assert (after["status"], [p["status"] for p in after["payments"]]) == ("expired", ["cancelled"])
+
+
+@pytest.mark.parametrize("job", ["expire_overdue_orders", "reconcile_payments"])
+def test_an_order_that_can_not_be_worked_on_holds_up_no_other(api, monkeypatch, job):
+    # given two attempts whose answers never came, the provider of the older one being gone
+    orders = [api.order((TEAPOT, 1)).json() for _ in range(2)]
+    with monkeypatch.context() as patched:
+        patched.setattr(FakeProvider, "create", _die)
+        for each in orders:
+            api.pay(each)
+    broken, sound = (number(each) for each in orders)
+    for order_id, seconds in ((broken, 120), (sound, 60)):
+        past = datetime.now(UTC) - timedelta(seconds=seconds)
+        with shard_atomic("ordering", order_id):
+            Order.objects.filter(pk=order_id).update(expires_at=past)
+            Payment.objects.filter(order_id=order_id).update(updated_at=past)
+    with shard_atomic("ordering", broken):
+        Payment.objects.filter(order_id=broken).update(provider="gone")
+    # when the job comes round, then it says what is wrong, and has done the other
+    with pytest.raises(UnknownProviderError):
+        getattr(services, job)()
+    assert [Payment.objects.get(order_id=each).status for each in (broken, sound)] == ["pending", "cancelled"]
+
+
+def test_a_refund_that_fails_holds_up_no_other(api, catalog, monkeypatch):
+    # given two orders whose money has to go back
+    orders = [api.order((TEAPOT, 1)).json() for _ in range(2)]
+    for each in orders:
+        api.pay(each)
+    catalog.lost = True
+    hand_over()
+    broken, _ = (Refund.objects.get(order_id=number(each)) for each in orders)
+    refund = FakeProvider.refund
+
+    def refuse_first(provider, *, key, **more):
+        return _die() if key.startswith(str(broken.pk)) else refund(provider, key=key, **more)
+
+    monkeypatch.setattr(FakeProvider, "refund", refuse_first)
+    # when the job comes round, then only the broken one still waits
+    with pytest.raises(RuntimeError):
+        services.give_money_back()
+    assert [Refund.objects.get(order_id=number(each)).status for each in orders] == ["pending", "succeeded"]
 
 
 def test_an_attempt_begun_after_the_sweepers_list_was_made_is_left_alone(order, api, monkeypatch):
