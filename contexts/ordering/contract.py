@@ -32,6 +32,12 @@ class TotalChangedError(ConflictError):
     code = "total_changed"
 
 
+class TotalTooLargeError(InvalidError):
+    """The order costs more than any amount that can be stored or agreed to."""
+
+    code = "total_too_large"
+
+
 class OrderNotPayableError(ConflictError):
     """The order is paid, cancelled or expired."""
 

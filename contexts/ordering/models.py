@@ -1,5 +1,7 @@
 """Tables of ordering. Everything of a customer lies in the customer's bucket."""
 
+from typing import Final
+
 from django.db import models
 from django.db.models import Q
 
@@ -11,6 +13,8 @@ from contexts.ordering.domain import (
     PaymentStatus,
 )
 from shop.sharding.sharded import ShardedModel
+
+MAX_LINE_NAME: Final = 300
 
 
 def _choices(
@@ -65,7 +69,7 @@ class OrderLine(ShardedModel):
     variant_id = models.BigIntegerField()
     product_id = models.BigIntegerField()
     sku = models.CharField(max_length=64)
-    name = models.CharField(max_length=300)
+    name = models.CharField(max_length=MAX_LINE_NAME)
     quantity = models.PositiveIntegerField()
     unit_price = models.BigIntegerField()
     total = models.BigIntegerField()

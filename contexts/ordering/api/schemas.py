@@ -5,6 +5,7 @@ from typing import Annotated, Self
 from ninja import Schema
 from pydantic import Field
 
+from contexts.ordering.domain import MAX_TOTAL
 from contexts.ordering.services import LineView, OrderView, PaymentView, RefundView
 from shop.http.ninja import Body, Country, Moment, MoneyOut, Text
 from shop.sharding.public_ids import order_number, public_id
@@ -35,7 +36,7 @@ class AddressIn(Body):
 class MoneyIn(Body):
     """Integer minor units and an ISO 4217 code."""
 
-    amount: Annotated[int, Field(ge=0, le=10**18)]
+    amount: Annotated[int, Field(ge=0, le=MAX_TOTAL)]
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 
 

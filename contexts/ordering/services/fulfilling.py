@@ -28,10 +28,8 @@ def commit_stock(*, order_id: int) -> None:
         return  # dead meanwhile: its own event gives the pieces back
     try:
         resolve(CatalogService).commit(order_id=str(order_id), variant_ids=_variants(order_id))
-    except ReservationCancelledError:
-        log.info("stock_commit_overtaken", order_id=str(order_id))
-    except OutOfStockError:
-        _cancel_for_lost_stock(order_id)
+    except (OutOfStockError, ReservationCancelledError):
+        _cancel_for_lost_stock(order_id)  # which leaves an order alone that was cancelled meanwhile
 
 
 def release_stock(*, order_id: int) -> None:

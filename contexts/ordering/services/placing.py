@@ -17,10 +17,10 @@ from contexts.catalog.contract import (
 )
 from contexts.ordering import domain
 from contexts.ordering.contract import OrderCreated, OrderLineRequest
-from contexts.ordering.models import Order, OrderLine
+from contexts.ordering.models import MAX_LINE_NAME, Order, OrderLine
 from contexts.ordering.services.reading import view_of
 from contexts.ordering.services.views import OrderView, order_view
-from shop.contract import ConflictError, ContextError, Fault, Money
+from shop.contract import ConflictError, ContextError, Fault, InvalidError, Money
 from shop.events import publish
 from shop.services import resolve
 from shop.sharding import new_id, shard_atomic
@@ -49,7 +49,7 @@ def place_order(
     Safe to repeat: by ``order_id``. A crash in between leaves a hold that expires.
 
     Raises:
-        DuplicateLineError, CurrencyMismatchError, TotalChangedError: As named.
+        DuplicateLineError, CurrencyMismatchError, TotalChangedError, TotalTooLargeError: As named.
         OutOfStockError, NotForSaleError, VariantNotFoundError: From catalog, with the lines at fault.
     """
     domain.refuse_duplicates(lines)
@@ -98,11 +98,11 @@ def _reserve(order_id: int, lines: Sequence[OrderLineRequest], expires_at: datet
 def _agreed_totals(
     order_id: int, lines: Sequence[OrderLineRequest], offers: Sequence[Offer], expected_total: Money | None
 ) -> domain.Totals:
-    """What the held pieces cost; if the shopper did not agree to it they are given back."""
+    """What the held pieces cost; if they can't be ordered at that they are given back."""
     try:
         totals = domain.totals([line.quantity for line in lines], [offer.price for offer in offers])
         domain.refuse_other_total(expected_total, totals)
-    except ConflictError:
+    except (ConflictError, InvalidError):
         held = [line.variant_id for line in lines]
         resolve(CatalogService).cancel(order_id=str(order_id), variant_ids=held)
         raise
@@ -147,7 +147,7 @@ def _new_line(order: Order, position: int, quantity: int, offer: Offer, total: i
         variant_id=int(offer.variant_id),
         product_id=int(offer.product_id),
         sku=offer.sku,
-        name=offer.name,
+        name=offer.name[:MAX_LINE_NAME],  # catalog sets no bound: options are part of it
         quantity=quantity,
         unit_price=offer.price.amount,
         total=total,

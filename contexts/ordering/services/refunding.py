@@ -11,7 +11,7 @@ from contexts.ordering.models import Order, Payment, Refund
 from contexts.ordering.services.providers import provider_named
 from contexts.ordering.services.settling import update_payment_status, write_refunded
 from shop.contract import Money
-from shop.events import publish
+from shop.events import one_by_one, publish
 from shop.sharding import shard_atomic
 
 log = structlog.get_logger(__name__)
@@ -27,14 +27,17 @@ def give_money_back() -> int:
     waiting: Sequence[Refund] = (
         Refund.objects.filter(status=Refund.Status.PENDING).across().page(order=("created_at", "id"), limit=BATCH).rows
     )
-    for refund in waiting:
-        payment: Payment = Payment.objects.on(refund.pk).get(pk=refund.payment_id)
-        amount = Money(amount=refund.amount, currency=payment.currency)
-        reference = provider_named(payment.provider).refund(
-            key=f"{refund.pk}:refund:1", reference=payment.provider_ref, amount=amount
-        )
-        _settle_refund(refund.pk, reference)
-    return len(waiting)
+    return one_by_one(waiting, _give_back)
+
+
+def _give_back(refund: Refund) -> int:
+    payment: Payment = Payment.objects.on(refund.pk).get(pk=refund.payment_id)
+    amount = Money(amount=refund.amount, currency=payment.currency)
+    reference = provider_named(payment.provider).refund(
+        key=f"{refund.pk}:refund:1", reference=payment.provider_ref, amount=amount
+    )
+    _settle_refund(refund.pk, reference)
+    return 1
 
 
 def _settle_refund(refund_id: int, reference: str) -> None:

@@ -26,6 +26,7 @@ class FakeCatalog(CatalogService):
     sold: dict[str, dict[str, int]] = field(default_factory=dict)
     cancelled: set[str] = field(default_factory=set)
     expires: dict[str, datetime] = field(default_factory=dict)
+    name: str = "Teapot"
     lost: bool = False
     broken: Exception | None = None
 
@@ -77,7 +78,7 @@ class FakeCatalog(CatalogService):
             variant_id=variant_id,
             product_id=variant_id,
             sku=f"SKU-{variant_id[-4:]}",
-            name="Teapot",
+            name=self.name,
             price=self.prices[variant_id],
             available=self.free[variant_id],
             for_sale=True,

@@ -86,6 +86,22 @@ def test_two_currencies_give_the_pieces_back(api, catalog):
     assert (catalog.free[str(TEAPOT)], catalog.free[str(SPOON)]) == (10, 5)
 
 
+def test_a_total_beyond_what_can_be_stored_is_refused_and_gives_the_pieces_back(api, catalog):
+    # given two variants at the highest price, a million pieces each
+    variants = [catalog.stock(variant, 10**6, price=10**12) for variant in (TEAPOT, SPOON)]
+    # when all of them are ordered, then it is the order's fault
+    answer = api.order(*[(variant, 10**6) for variant in variants])
+    assert (answer.status_code, answer.json()["code"]) == (422, "total_too_large")
+    assert catalog.free[str(TEAPOT)] == 10**6
+
+
+def test_a_long_name_is_cut_to_what_a_line_holds(api, catalog):
+    catalog.name = "Teapot " * 60
+    answer = api.order((TEAPOT, 1))
+    assert answer.status_code == 201
+    assert answer.json()["lines"][0]["name"] == catalog.name[:300]
+
+
 def test_the_same_key_gives_the_same_bytes_and_one_order(api, catalog):
     first = api.order((TEAPOT, 1), key="k")
     second = api.order((TEAPOT, 1), key="k")
