@@ -114,7 +114,15 @@ def test_a_database_that_does_not_answer_is_no_start_error(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command", [("flush", "--noinput"), ("dumpdata",), ("loaddata", "x.json"), ("migrate", "shop")]
+    "command",
+    [
+        ("flush", "--noinput"),
+        ("dumpdata",),
+        ("loaddata", "x.json"),
+        ("migrate", "shop"),
+        ("migrate", "--plan"),
+        ("migrate", "--fake"),
+    ],
 )
 def test_commands_that_need_one_database_say_so(command, tmp_path):
     done = manage(*command, environment=clean_environment(tmp_path, CONTEXTS="catalog"))
