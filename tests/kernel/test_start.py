@@ -63,6 +63,10 @@ WRONG = {
         {"CONTEXTS": "catalog", "CATALOG_DATABASES": f"mysql://u:{SECRET}@h/d,postgres://u:{SECRET}@h:x/d"},
         ["CATALOG_DATABASES", "CATALOG_DATABASES"],
     ),
+    "malformed books of the fake provider": (
+        {"CONTEXTS": "ordering", "FAKE_PROVIDER_DATABASE": f"mysql://u:{SECRET}@h/d"},
+        ["FAKE_PROVIDER_DATABASE"],
+    ),
     "no database": ({"CONTEXTS": "catalog", "CATALOG_DATABASES": ","}, ["CATALOG_DATABASES"]),
     "several at once": (
         {"CONTEXTS": "tea,catalog", "PORT": "http", "RELAY_PAUSED": "perhaps", "SERVICE_TRANSPORT": "pigeon"},
