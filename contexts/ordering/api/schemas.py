@@ -33,6 +33,18 @@ class AddressIn(Body):
     country: Country
 
 
+class AddressOut(Schema):
+    """Where an order goes, as it was given: what is accepted may change, what was accepted stays readable."""
+
+    name: str
+    line1: str
+    line2: str | None
+    city: str
+    region: str | None
+    postal_code: str
+    country: str
+
+
 class MoneyIn(Body):
     """Integer minor units and an ISO 4217 code."""
 
@@ -153,7 +165,7 @@ class OrderOut(Schema):
     shipping_total: MoneyOut
     tax_total: MoneyOut
     total: MoneyOut
-    shipping_address: AddressIn
+    shipping_address: AddressOut
     payments: list[PaymentOut]
     shipments: list[ShipmentOut]
     refunds: list[RefundOut]
@@ -178,7 +190,7 @@ class OrderOut(Schema):
             fulfilment_status=order.fulfilment_status,
             currency=order.currency,
             lines=[LineOut.of(line, order.currency) for line in order.lines],
-            shipping_address=AddressIn.model_validate(order.shipping_address),
+            shipping_address=AddressOut.model_validate(dict(order.shipping_address)),
             payments=[PaymentOut.of(payment) for payment in order.payments],
             shipments=[],
             refunds=[RefundOut.of(refund) for refund in order.refunds],
