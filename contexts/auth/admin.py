@@ -4,6 +4,6 @@ from contexts.auth.models import AccountSessions, Customer, RefreshToken, TokenF
 from shop.staff.screens import show
 
 show(Customer, "email", "name", "created_at", hidden=("password",))
-show(AccountSessions, "event_seq")
 show(TokenFamily, "account_id", "role", "created_at", "expires_at", "revoked_at")
 show(RefreshToken, "family_id", "used_at", hidden=("secret_hash",))
+show(AccountSessions, "event_seq")

@@ -38,6 +38,12 @@ class TotalTooLargeError(InvalidError):
     code = "total_too_large"
 
 
+class CartEmptyError(ConflictError):
+    """There is nothing to check out."""
+
+    code = "cart_empty"
+
+
 class OrderNotPayableError(ConflictError):
     """The order is paid, cancelled or expired."""
 

@@ -23,6 +23,35 @@ def _choices(
     return [(member.value, member.value.replace("_", " ")) for member in kind]
 
 
+class Cart(ShardedModel):
+    """What a customer means to buy. Every change raises ``version``; an order is made from one version, once.
+
+    Attributes:
+        checkout_version: The version that a checkout has begun on, last.
+        checkout_order_id: The ID its order has or will have: all checkouts of one version make the same order.
+    """
+
+    shard_keys = ("customer_id",)
+
+    customer_id = models.BigIntegerField(unique=True)
+    version = models.PositiveIntegerField(default=1)
+    checkout_version = models.PositiveIntegerField(null=True)
+    checkout_order_id = models.BigIntegerField(null=True)
+
+
+class CartLine(ShardedModel):
+    """So many pieces of a variant; no copy of its price."""
+
+    shard_keys = ("cart_id",)
+
+    cart = models.ForeignKey(Cart, models.CASCADE, related_name="lines")
+    variant_id = models.BigIntegerField()
+    quantity = models.PositiveIntegerField()
+
+    class Meta(ShardedModel.Meta):
+        constraints = (models.UniqueConstraint(fields=("cart", "variant_id"), name="ordering_cart_variant_once"),)
+
+
 class Order(ShardedModel):
     """One order with the prices and the address of its day."""
 
@@ -47,8 +76,11 @@ class Order(ShardedModel):
     placed_at = models.DateTimeField(null=True)
     updated_at = models.DateTimeField()
     event_seq = models.PositiveIntegerField(default=1)
+    cart_id = models.BigIntegerField(null=True)
+    cart_version = models.PositiveIntegerField(null=True)
 
     class Meta(ShardedModel.Meta):
+        constraints = (models.UniqueConstraint(fields=("cart_id", "cart_version"), name="ordering_cart_once"),)
         indexes = (
             models.Index(fields=("customer_id", "-id"), name="ordering_order_of_customer"),
             models.Index(fields=("-created_at", "-id"), name="ordering_order_newest"),

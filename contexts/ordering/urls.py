@@ -5,6 +5,10 @@ from shop.gateway.routes import Key, Route, Who
 from shop.http.ninja import make_api
 
 ROUTES = (
+    Route(method="GET", path="cart", who=Who.CUSTOMER),
+    Route(method="DELETE", path="cart", who=Who.CUSTOMER),
+    Route(method="PUT", path="cart/lines/<variant_id>", who=Who.CUSTOMER, has_body=True),
+    Route(method="POST", path="cart/checkout", who=Who.CUSTOMER, key=Key.REQUIRED, has_body=True),
     Route(method="POST", path="orders", who=Who.CUSTOMER, key=Key.REQUIRED, has_body=True),
     Route(method="GET", path="orders", who=Who.CUSTOMER_OR_STAFF),
     Route(method="GET", path="orders/<order_id>", who=Who.CUSTOMER_OR_STAFF),

@@ -76,8 +76,10 @@ class Service(abc.ABC):
     def __init_subclass__(cls, **options: object) -> None:
         super().__init_subclass__(**options)
         if "context" in cls.__dict__:
-            declared = {name: member for name, member in vars(cls).items() if hasattr(member, "__declaration__")}
-            cls.operations = {name: _operation(cls, name, method) for name, method in declared.items()}
+            methods = {name: m for name, m in vars(cls).items() if inspect.isfunction(m) and not name.startswith("_")}
+            if stray := sorted(name for name, method in methods.items() if not hasattr(method, "__declaration__")):
+                raise TypeError(f"{cls.__qualname__}: {', '.join(stray)} must be declared @query, @atomic or @saga")
+            cls.operations = {name: _operation(cls, name, method) for name, method in methods.items()}
 
 
 type _Method[**P, R] = Callable[P, R]

@@ -32,7 +32,10 @@ class OutboxEvent(KernelModel):
     lease_until = models.DateTimeField(null=True)
 
     class Meta:
-        indexes = (models.Index(fields=("available_at", "id"), condition=Q(state="pending"), name="shop_outbox_due"),)
+        indexes = (
+            models.Index(fields=("available_at", "id"), condition=Q(state="pending"), name="shop_outbox_due"),
+            models.Index(fields=("key", "event_seq"), condition=Q(state="pending"), name="shop_outbox_by_key"),
+        )
 
 
 class InboxEntry(KernelModel):

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Final
 
 import structlog
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from shop.events.envelope import Envelope
 from shop.events.handlers import handler_named, handlers_of
@@ -29,9 +29,16 @@ POSTPONED_SECONDS: Final = 1.0
 
 
 def relay(alias: str) -> int:
-    """Hand over what is due in one database's outbox; returns how many events it saw."""
-    due = Q(state=OutboxEvent.State.PENDING, available_at__lte=datetime.now(UTC))
-    rows = _claim(alias, OutboxEvent.objects.using(alias).filter(due).order_by("available_at", "id"))
+    """Hand over what is due in one database's outbox; returns how many events it saw.
+
+    An event waits for the earlier ones of its key, which may be postponed or in another relay's hands.
+    """
+    now = datetime.now(UTC)
+    pending = OutboxEvent.objects.using(alias).filter(state=OutboxEvent.State.PENDING)
+    elsewhere = Q(available_at__gt=now) | Q(lease_until__gt=now)
+    earlier = pending.filter(elsewhere, key=OuterRef("key"), event_seq__lt=OuterRef("event_seq"))
+    due = pending.filter(~Exists(earlier), available_at__lte=now)
+    rows = _claim(alias, due.order_by("available_at", "id"))
     postponed: set[str] = set()
     for row in _held(alias, rows):
         if row.key not in postponed and _hand_over(Envelope.of(row)):
@@ -56,7 +63,7 @@ def _hand_over(envelope: Envelope) -> bool:
 def retry(alias: str) -> int:
     """Run handlers again whose time has come in one database's inbox; returns how many entries it saw."""
     due = Q(state=InboxEntry.State.RETRY, next_at__lte=datetime.now(UTC))
-    rows = _claim(alias, InboxEntry.objects.using(alias).filter(due).order_by("key", "event_seq", "next_at"))
+    rows = _claim(alias, InboxEntry.objects.using(alias).filter(due).order_by("next_at", "event_seq"))
     for row in _held(alias, rows):
         handler = handler_named(row.handler)
         if handler is None or row.envelope is None:

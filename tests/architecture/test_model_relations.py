@@ -137,12 +137,6 @@ def test_a_key_that_is_no_number_does_not_route():
 
 
 @isolate_apps()
-def test_a_meta_of_its_own_is_refused():
-    plant = type("Order", (ShardedModel,), fields("shop_ordering"))
-    assert found(plant) == ["shop.E006"]
-
-
-@isolate_apps()
 @pytest.mark.parametrize("names", [("owner_id",), ("parcel",), ("id", "nothing")])
 def test_a_shard_key_that_is_no_column_is_refused(names):
     parcel = sharded("Parcel")

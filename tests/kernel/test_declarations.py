@@ -84,6 +84,16 @@ def test_what_can_not_travel_is_refused_when_the_class_is_made(hint):
         declare(int, hint)
 
 
+def test_a_method_that_is_not_declared_is_refused():
+    with pytest.raises(TypeError, match="ask must be declared"):
+
+        class Contract(Service):
+            context = "catalog"
+
+            def ask(self, *, given: int) -> int:
+                raise NotImplementedError
+
+
 def test_positional_arguments_are_refused():
     with pytest.raises(TypeError, match="keyword-only"):
 

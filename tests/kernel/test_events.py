@@ -450,6 +450,21 @@ def test_an_inbox_that_can_not_be_written_leaves_the_event_where_it_is(parcel, p
     assert handled(place) == [1, 2]
 
 
+def test_a_new_event_waits_for_a_postponed_one_of_its_aggregate(parcel, place, handle, monkeypatch):
+    # given an event whose hand-over failed, to be tried again in a second
+    handle()
+    send(parcel, place, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(relay, "receive", lambda envelope, handler: 1 / 0)
+        work()
+    # when the aggregate's next event comes meanwhile, then it is not handed over before it
+    send(parcel, place, 2)
+    assert work() == 0
+    pass_time()
+    work()
+    assert handled(place) == [1, 2]
+
+
 # ---- several workers -----------------------------------------------------------------------------------------
 
 

@@ -21,6 +21,7 @@ from shop.contract import Principal
 from shop.gateway import keys, tokens
 from shop.gateway.keys import key_ring
 from shop.gateway.tokens import CLAIMS, TokenExpiredError, TokenInvalidError, mint, verify
+from shop.settings import write_once
 from shop.sharding.public_ids import public_id
 from tests.plugin import make_principal
 
@@ -214,7 +215,7 @@ def test_the_ring_is_made_once_for_its_owner_s_eyes_only(settings, ring):
 
 
 def test_who_makes_the_ring_second_keeps_the_first_one_s(settings, ring):
-    keys._write(Path(settings.SIGNING_KEYS), [keys._new_jwk()])
+    write_once(Path(settings.SIGNING_KEYS), json.dumps({"keys": [keys._new_jwk()]}))
     assert key_ring().signing == ring.signing
 
 

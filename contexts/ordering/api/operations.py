@@ -4,7 +4,17 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
 from contexts.ordering import services
-from contexts.ordering.api.schemas import OrderIn, OrderList, OrderOut, PaymentIn, PaymentOut
+from contexts.ordering.api.schemas import (
+    CartOut,
+    CheckoutIn,
+    MoneyIn,
+    OrderIn,
+    OrderList,
+    OrderOut,
+    PaymentIn,
+    PaymentOut,
+    QuantityIn,
+)
 from contexts.ordering.contract import OrderLineRequest
 from contexts.ordering.services import OrderView, PaymentView
 from shop.contract import Money, Principal
@@ -30,6 +40,46 @@ def _created_payment(payment: PaymentView) -> HttpResponse:
     return answer(201, PaymentOut.of(payment))
 
 
+def _money(given: MoneyIn | None) -> Money | None:
+    return Money(amount=given.amount, currency=given.currency) if given else None
+
+
+@router.get("cart", response={200: CartOut})
+def show_cart(request: Request) -> HttpResponse:
+    """The caller's cart."""
+    return answer(200, CartOut.of(services.show_cart(customer_id=request.principal.key)))
+
+
+@router.put("cart/lines/{variant_id}", response={200: CartOut})
+def put_cart_line(request: Request, variant_id: str, body: QuantityIn) -> HttpResponse:
+    """Let the cart hold so many pieces of a variant."""
+    cart = services.put_line(
+        customer_id=request.principal.key, variant_id=from_path("var", variant_id), quantity=body.quantity
+    )
+    return answer(200, CartOut.of(cart))
+
+
+@router.delete("cart", response={204: None})
+def clear_cart(request: Request) -> HttpResponse:
+    """Empty the cart."""
+    services.clear_cart(customer_id=request.principal.key)
+    return HttpResponse(status=204)
+
+
+@router.post("cart/checkout", response={201: OrderOut})
+def check_out(request: Request, body: CheckoutIn) -> HttpResponse:
+    """Make the cart an order; it waits for its payment."""
+    customer_id = request.principal.key
+    order = services.checkout(
+        order_id=resource_id(request, "ordering", near=customer_id),
+        customer_id=customer_id,
+        shipping_address=body.shipping_address.model_dump(),
+        expected_total=_money(body.expected_total),
+        within_effect=answering(request, _created_order),
+    )
+    return _created_order(order)
+
+
 @router.post("orders", response={201: OrderOut})
 def place_order(request: Request, body: OrderIn) -> HttpResponse:
     """Place an order; it waits for its payment."""
@@ -41,15 +91,14 @@ def place_order(request: Request, body: OrderIn) -> HttpResponse:
         )
         for place, line in enumerate(body.lines)
     ]
-    expected = body.expected_total
-    order = services.place_order(
+    new = services.NewOrder(
         order_id=resource_id(request, "ordering", near=customer_id),
         customer_id=customer_id,
         lines=lines,
         shipping_address=body.shipping_address.model_dump(),
-        expected_total=Money(amount=expected.amount, currency=expected.currency) if expected else None,
-        within_effect=answering(request, _created_order),
+        expected_total=_money(body.expected_total),
     )
+    order = services.place_order(new, within_effect=answering(request, _created_order))
     return _created_order(order)
 
 

@@ -6,7 +6,7 @@ from ninja import Schema
 from pydantic import Field
 
 from contexts.ordering.domain import MAX_TOTAL
-from contexts.ordering.services import LineView, OrderView, PaymentView, RefundView
+from contexts.ordering.services import CartLineView, CartView, LineView, OrderView, PaymentView, RefundView
 from shop.http.ninja import Body, Country, Moment, MoneyOut, Text
 from shop.sharding.public_ids import order_number, public_id
 
@@ -58,6 +58,19 @@ class OrderIn(Body):
     lines: Annotated[list[LineIn], Field(min_length=1, max_length=MAX_LINES)]
     shipping_address: AddressIn
     expected_total: MoneyIn | None = None
+
+
+class CheckoutIn(Body):
+    """`POST /cart/checkout`."""
+
+    shipping_address: AddressIn
+    expected_total: MoneyIn | None = None
+
+
+class QuantityIn(Body):
+    """`PUT /cart/lines/{variant_id}`; 0 removes the line."""
+
+    quantity: Annotated[int, Field(ge=0, le=MAX_QUANTITY)]
 
 
 class PaymentIn(Body):
@@ -207,3 +220,43 @@ class OrderList(Schema):
 
     data: list[OrderOut]
     next_cursor: str | None
+
+
+class CartLineOut(Schema):
+    """One line at the price of this moment."""
+
+    variant_id: str
+    sku: str
+    name: str
+    quantity: int
+    unit_price: MoneyOut
+    total: MoneyOut
+    available: int
+
+    @classmethod
+    def of(cls, line: CartLineView) -> Self:
+        """The line as the API shows it."""
+        currency = line.unit_price.currency
+        return cls(
+            variant_id=public_id("var", line.variant_id),
+            sku=line.sku,
+            name=line.name,
+            quantity=line.quantity,
+            unit_price=MoneyOut(amount=line.unit_price.amount, currency=currency),
+            total=MoneyOut(amount=line.total, currency=currency),
+            available=line.available,
+        )
+
+
+class CartOut(Schema):
+    """A cart; ``total`` is null while it is empty, or holds more than one currency."""
+
+    version: int
+    lines: list[CartLineOut]
+    total: MoneyOut | None
+
+    @classmethod
+    def of(cls, cart: CartView) -> Self:
+        """The cart as the API shows it."""
+        total = MoneyOut(amount=cart.total.amount, currency=cart.total.currency) if cart.total else None
+        return cls(version=cart.version, lines=[CartLineOut.of(line) for line in cart.lines], total=total)
