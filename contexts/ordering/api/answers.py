@@ -5,7 +5,6 @@ from typing import Any, Self
 
 from ninja import Schema
 
-from contexts.ordering.api.bodies import AddressIn
 from contexts.ordering.services import (
     CartLineView,
     CartView,
@@ -18,6 +17,18 @@ from contexts.ordering.services import (
 )
 from shop.http.ninja import Moment, MoneyOut
 from shop.sharding.public_ids import order_number, public_id
+
+
+class AddressOut(Schema):
+    """Where an order goes, as it was given: what is accepted may change, what was accepted stays readable."""
+
+    name: str
+    line1: str
+    line2: str | None
+    city: str
+    region: str | None
+    postal_code: str
+    country: str
 
 
 class LineOut(Schema):
@@ -129,7 +140,7 @@ class OrderOut(Schema):
     shipping_total: MoneyOut
     tax_total: MoneyOut
     total: MoneyOut
-    shipping_address: AddressIn
+    shipping_address: AddressOut
     payments: list[PaymentOut]
     shipments: list[ShipmentOut]
     refunds: list[RefundOut]
@@ -154,7 +165,7 @@ class OrderOut(Schema):
             fulfilment_status=order.fulfilment_status,
             currency=order.currency,
             lines=[LineOut.of(line, order.currency) for line in order.lines],
-            shipping_address=AddressIn.model_validate(order.shipping_address),
+            shipping_address=AddressOut.model_validate(dict(order.shipping_address)),
             payments=[PaymentOut.of(payment) for payment in order.payments],
             shipments=[ShipmentOut.of(shipment) for shipment in order.shipments],
             refunds=[RefundOut.of(refund) for refund in order.refunds],

@@ -6,7 +6,8 @@ from contexts.ordering.models import Order
 from contexts.ordering.tests.conftest import SPOON, TEAPOT, Api, order_body
 from shop.contract import ServiceUnavailable
 from shop.events.models import OutboxEvent
-from shop.sharding import alias_of
+from shop.sharding import alias_of, shard_atomic
+from shop.sharding.public_ids import number_of
 from tests.plugin import bearer, make_principal
 
 
@@ -100,6 +101,17 @@ def test_a_long_name_is_cut_to_what_a_line_holds(api, catalog):
     answer = api.order((TEAPOT, 1))
     assert answer.status_code == 201
     assert answer.json()["lines"][0]["name"] == catalog.name[:300]
+
+
+def test_an_address_that_would_not_be_accepted_any_more_is_still_shown(api):
+    # given an order to a country that has left the list since
+    order = api.order((TEAPOT, 1)).json()
+    number = number_of("ord", order["id"])
+    with shard_atomic("ordering", number):
+        Order.objects.filter(pk=number).update(shipping_address={**order["shipping_address"], "country": "YU"})
+    # then it is read as it was written
+    answer = api.get(f"orders/{order['id']}")
+    assert (answer.status_code, answer.json()["shipping_address"]["country"]) == (200, "YU")
 
 
 def test_the_same_key_gives_the_same_bytes_and_one_order(api, catalog):
