@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 import pytest
-from django.db import connections
+from django.db import OperationalError, connections
 
-from shop.contract import Event
+from shop.contract import Event, RemoteFault, ServiceUnavailable
 from shop.events import duty, handlers, inbox, jobs, on, publish, relay
 from shop.events.duty import lay_down, on_duty
 from shop.events.models import Duty, InboxEntry, OutboxEvent
@@ -309,6 +309,41 @@ def test_the_waiting_grows_and_the_fifth_failure_is_final(parcel, place, handle)
     assert [round(wait, 1) for wait in waits[:4]] == [0.5, 1.0, 2.0, 4.0]
     assert waits[4:] == [None] * 4
     assert (row.state, row.attempts, row.reason, handled(place)) == ("dead", 5, "ZeroDivisionError", [])
+
+
+@pytest.mark.parametrize(
+    "error", [OperationalError("too many clients"), ServiceUnavailable()], ids=["database", "service"]
+)
+def test_who_does_not_answer_is_waited_for_however_long_it_takes(parcel, place, handle, error):
+    # given an outage longer than five attempts
+    outage = iter([error] * 12)
+
+    def fail_while_it_lasts(event):
+        if gone := next(outage, None):
+            raise gone
+
+    handle(fail_while_it_lasts)
+    send(parcel, place)
+    for _ in range(12):
+        work()
+        pass_time()
+    assert [row.state for row in entries()] == ["retry"]
+    # when it is over
+    work()
+    # then the event has its effect
+    assert (handled(place), [row.state for row in entries()]) == ([1], ["done"])
+
+
+def test_a_service_that_fails_is_not_waited_for(parcel, place, handle):
+    def fail(event):
+        raise RemoteFault
+
+    handle(fail)
+    send(parcel, place)
+    for _ in range(5):
+        work()
+        pass_time()
+    assert [row.state for row in entries()] == ["dead"]
 
 
 @pytest.mark.parametrize("rounds", [1, 5], ids=["retrying", "dead"])
