@@ -6,7 +6,7 @@ import pytest
 from django.db import connections
 from django.test import Client
 
-from contexts.auth import domain
+from contexts.auth import domain, services
 from contexts.auth.models import Address
 from contexts.auth.services import addresses
 from contexts.auth.tests.people import at_once, bearing, refusal, signed_in, staff, staff_signed_in
@@ -330,6 +330,21 @@ def test_a_second_attempt_finds_what_the_first_one_made(book):
     )
     assert public_id("adr", made.id) == entered["id"]
     assert book.shown() == [entered]
+
+
+def test_the_answer_is_kept_with_the_address_so_what_fails_behind_it_does_no_harm(book, monkeypatch):
+    add = services.add_address
+
+    def add_and_fail(**arguments):
+        add(**arguments)
+        raise RuntimeError("too late")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(services, "add_address", add_and_fail)
+        first = book.add("home")
+    again = book.add("home")
+    assert (first.status_code, again.content) == (201, first.content)
+    assert book.shown() == [first.json()]
 
 
 def test_without_a_key_every_request_enters_an_address(book):
