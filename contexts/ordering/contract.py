@@ -56,6 +56,24 @@ class PaymentInProgressError(ConflictError):
     code = "payment_in_progress"
 
 
+class OrderNotCancellableError(ConflictError):
+    """The order is shipped, or dead already."""
+
+    code = "order_not_cancellable"
+
+
+class InvalidTransitionError(ConflictError):
+    """The order's present state does not lead there."""
+
+    code = "invalid_transition"
+
+
+class RefundExceedsPaymentError(ConflictError):
+    """More would go back than was paid and has not gone back yet."""
+
+    code = "refund_exceeds_payment"
+
+
 class PaymentDeclinedError(DeclinedError):
     """The provider refused the payment; the order stays payable."""
 
@@ -107,3 +125,16 @@ class OrderRefunded(OrderEvent):
 
     amount: int
     currency: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderShipped(OrderEvent):
+    """An order is on its way."""
+
+    carrier: str
+    tracking_number: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderDelivered(OrderEvent):
+    """An order has arrived."""

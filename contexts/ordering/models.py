@@ -178,14 +178,39 @@ class Refund(ShardedModel):
     amount = models.BigIntegerField()
     reason = models.CharField(max_length=200)
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
+    by_system = models.BooleanField(default=False)
     created_at = models.DateTimeField()
 
     class Meta(ShardedModel.Meta):
         constraints = (
             models.UniqueConstraint(
-                fields=("payment",),
-                condition=Q(reason__in=("surplus", "stock_lost")),
-                name="ordering_refund_by_system_once",
+                fields=("payment",), condition=Q(by_system=True), name="ordering_refund_by_system_once"
             ),
         )
         indexes = (models.Index(fields=("created_at",), condition=Q(status="pending"), name="ordering_refund_open"),)
+
+
+class Shipment(ShardedModel):
+    """A parcel. Whole orders ship at once, so an order has one at most."""
+
+    shard_keys = ("order_id",)
+
+    order = models.ForeignKey(Order, models.CASCADE, related_name="shipments")
+    carrier = models.CharField(max_length=100)
+    tracking_number = models.CharField(max_length=100)
+    created_at = models.DateTimeField()
+    delivered_at = models.DateTimeField(null=True)
+
+    class Meta(ShardedModel.Meta):
+        constraints = (models.UniqueConstraint(fields=("order",), name="ordering_one_shipment"),)
+
+
+class TimelineEntry(ShardedModel):
+    """One thing that happened to an order, for people."""
+
+    shard_keys = ("order_id",)
+
+    order = models.ForeignKey(Order, models.CASCADE, related_name="timeline")
+    type = models.CharField(max_length=40)
+    data = models.JSONField(default=dict)
+    at = models.DateTimeField()

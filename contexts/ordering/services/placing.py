@@ -20,6 +20,7 @@ from contexts.ordering import domain
 from contexts.ordering.contract import OrderCreated, OrderLineRequest
 from contexts.ordering.models import MAX_LINE_NAME, Order, OrderLine
 from contexts.ordering.services.reading import view_of
+from contexts.ordering.services.telling import note
 from contexts.ordering.services.views import OrderView, order_view
 from shop.contract import ConflictError, ContextError, Fault, InvalidError, Money
 from shop.events import publish
@@ -105,6 +106,7 @@ def _write(
         order.save(force_insert=True)
         OrderLine.objects.bulk_create(rows)
         publish(OrderCreated(order_id=str(order.pk), customer_id=str(order.customer_id)), seq=order.event_seq)
+        note(order, "order_created")
         placed = order_view(order, rows)
         within_effect(placed)
     return placed

@@ -147,8 +147,8 @@ def test_an_unavailable_catalog_is_503_and_the_key_can_be_used_again(api, catalo
 def test_a_crash_after_the_order_was_written_gives_that_order_to_the_next_try(api, catalog, monkeypatch):
     # given an answer that breaks off after the order was committed
     with monkeypatch.context() as patched:
-        patched.setattr("contexts.ordering.api.operations.answering", _keep_nothing)
-        patched.setattr("contexts.ordering.api.operations._created_order", _crash)
+        patched.setattr("contexts.ordering.api.orders.answering", _keep_nothing)
+        patched.setattr("contexts.ordering.api.orders.created_order", _crash)
         assert api.order((TEAPOT, 1), key="k").status_code == 500
     # when the same request comes again, then it finds its order
     answer = api.order((TEAPOT, 1), key="k")

@@ -1,36 +1,22 @@
-"""Shapes of ordering's requests and answers, as the API promises them."""
+"""Answers of ordering, as the API promises them."""
 
-from typing import Annotated, Self
+from collections.abc import Sequence
+from typing import Any, Self
 
 from ninja import Schema
-from pydantic import Field
 
-from contexts.ordering.domain import MAX_TOTAL
-from contexts.ordering.services import CartLineView, CartView, LineView, OrderView, PaymentView, RefundView
-from shop.http.ninja import Body, Country, Moment, MoneyOut, Text
+from contexts.ordering.services import (
+    CartLineView,
+    CartView,
+    LineView,
+    OrderView,
+    PaymentView,
+    RefundView,
+    ShipmentView,
+    TimelineView,
+)
+from shop.http.ninja import Moment, MoneyOut
 from shop.sharding.public_ids import order_number, public_id
-
-MAX_LINES = 1_500
-MAX_QUANTITY = 1_000_000
-
-
-class LineIn(Body):
-    """So many pieces of a variant."""
-
-    variant_id: str
-    quantity: Annotated[int, Field(ge=1, le=MAX_QUANTITY)]
-
-
-class AddressIn(Body):
-    """Where an order goes; the country by its ISO 3166-1 alpha-2 code."""
-
-    name: Text
-    line1: Text
-    line2: Text | None = None
-    city: Text
-    region: Text | None = None
-    postal_code: Annotated[Text, Field(max_length=20)]
-    country: Country
 
 
 class AddressOut(Schema):
@@ -43,41 +29,6 @@ class AddressOut(Schema):
     region: str | None
     postal_code: str
     country: str
-
-
-class MoneyIn(Body):
-    """Integer minor units and an ISO 4217 code."""
-
-    amount: Annotated[int, Field(ge=0, le=MAX_TOTAL)]
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
-
-
-class OrderIn(Body):
-    """`POST /orders`."""
-
-    lines: Annotated[list[LineIn], Field(min_length=1, max_length=MAX_LINES)]
-    shipping_address: AddressIn
-    expected_total: MoneyIn | None = None
-
-
-class CheckoutIn(Body):
-    """`POST /cart/checkout`."""
-
-    shipping_address: AddressIn
-    expected_total: MoneyIn | None = None
-
-
-class QuantityIn(Body):
-    """`PUT /cart/lines/{variant_id}`; 0 removes the line."""
-
-    quantity: Annotated[int, Field(ge=0, le=MAX_QUANTITY)]
-
-
-class PaymentIn(Body):
-    """`POST /orders/{id}/payments`."""
-
-    provider: Text
-    token: Text
 
 
 class LineOut(Schema):
@@ -161,6 +112,17 @@ class ShipmentOut(Schema):
     created_at: Moment
     delivered_at: Moment | None
 
+    @classmethod
+    def of(cls, shipment: ShipmentView) -> Self:
+        """The shipment as the API shows it."""
+        return cls(
+            id=public_id("shp", shipment.id),
+            carrier=shipment.carrier,
+            tracking_number=shipment.tracking_number,
+            created_at=shipment.created_at,
+            delivered_at=shipment.delivered_at,
+        )
+
 
 class OrderOut(Schema):
     """One order, whole."""
@@ -205,7 +167,7 @@ class OrderOut(Schema):
             lines=[LineOut.of(line, order.currency) for line in order.lines],
             shipping_address=AddressOut.model_validate(dict(order.shipping_address)),
             payments=[PaymentOut.of(payment) for payment in order.payments],
-            shipments=[],
+            shipments=[ShipmentOut.of(shipment) for shipment in order.shipments],
             refunds=[RefundOut.of(refund) for refund in order.refunds],
             expires_at=order.expires_at,
             created_at=order.created_at,
@@ -260,3 +222,22 @@ class CartOut(Schema):
         """The cart as the API shows it."""
         total = MoneyOut(amount=cart.total.amount, currency=cart.total.currency) if cart.total else None
         return cls(version=cart.version, lines=[CartLineOut.of(line) for line in cart.lines], total=total)
+
+
+class TimelineEntryOut(Schema):
+    """One thing that happened."""
+
+    at: Moment
+    type: str
+    data: dict[str, Any]
+
+
+class TimelineOut(Schema):
+    """What happened to an order, oldest first."""
+
+    data: list[TimelineEntryOut]
+
+    @classmethod
+    def of(cls, entries: Sequence[TimelineView]) -> Self:
+        """The timeline as the API shows it."""
+        return cls(data=[TimelineEntryOut(at=e.at, type=e.type, data=dict(e.data)) for e in entries])
