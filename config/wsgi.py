@@ -3,10 +3,10 @@
 import atexit
 import os
 
-from django.core.wsgi import get_wsgi_application
+from shop.gateway.wsgi import make_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-application = get_wsgi_application()
+application = make_application()
 
 from shop.events.embedded import Embedded  # noqa: E402  models load after the application is set up
 
