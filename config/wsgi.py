@@ -1,7 +1,10 @@
 """The server's entry: the application, and with it the embedded delivery of events."""
 
 import atexit
+import multiprocessing
 import os
+import signal
+import threading
 
 from shop.gateway.wsgi import make_application
 
@@ -13,3 +16,13 @@ from shop.events.embedded import Embedded  # noqa: E402  models load after the a
 delivery = Embedded()
 delivery.start()
 atexit.register(delivery.stop)
+
+
+def _stop_after(server: multiprocessing.process.BaseProcess) -> None:
+    """A worker whose server was killed would hold the port, and do the jobs, until somebody finds it."""
+    server.join()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if server := multiprocessing.parent_process():
+    threading.Thread(target=_stop_after, args=(server,), name="server-watch", daemon=True).start()
