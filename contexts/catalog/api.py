@@ -22,7 +22,7 @@ from contexts.catalog.domain import (
 )
 from contexts.catalog.services import categories, listing, products, stock
 from shop.contract import Principal
-from shop.http.drf import Body, MoneyBody, PublicIdField, moment, money, read
+from shop.http.drf import Body, MoneyBody, PublicIdField, Whole, moment, money, read
 from shop.http.idempotency import answering, resource_id
 from shop.http.ids import from_path, from_request
 from shop.http.paging import cursor, limit_of, position
@@ -44,7 +44,7 @@ class VariantBody(Body):
     sku = serializers.CharField(max_length=64)
     price = MoneyBody()
     options = serializers.DictField(child=serializers.CharField(max_length=100), required=False)
-    stock = serializers.IntegerField(min_value=0, max_value=MAX_STOCK, required=False)
+    stock = Whole(min_value=0, max_value=MAX_STOCK, required=False)
 
 
 class ProductBody(Body):
