@@ -2,17 +2,23 @@
 
 from typing import Any, Final, cast
 
+from django.http import HttpResponse, JsonResponse
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from contexts.auth import services
-from contexts.auth.domain import MAX_NAME, Account, Tokens
+from contexts.auth.domain import MAX_LINE, MAX_NAME, MAX_POSTAL_CODE, Account, AddressCard, Tokens
 from shop.contract import Principal
+from shop.http.countries import COUNTRIES
 from shop.http.drf import Body, moment, read
+from shop.http.idempotency import answering, resource_id
+from shop.http.ids import from_path
+from shop.http.paging import cursor, limit_of, position
 from shop.sharding.public_ids import public_id
 
+CONTEXT: Final = "auth"
 NOT_STORED: Final = {"Cache-Control": "no-store"}
 
 
@@ -49,6 +55,28 @@ class RefreshIn(Body):
 
 class MeIn(Body):
     name = Text(allow_blank=True, required=False, max_length=MAX_NAME)
+
+
+class PasswordIn(Body):
+    current_password = Secret()
+    new_password = Secret()
+
+
+class AddressIn(Body):
+    """What ordering takes as a ``shipping_address``, no more and no less."""
+
+    name = Text(max_length=MAX_LINE)
+    line1 = Text(max_length=MAX_LINE)
+    line2 = Text(max_length=MAX_LINE, allow_null=True, required=False)
+    city = Text(max_length=MAX_LINE)
+    region = Text(max_length=MAX_LINE, allow_null=True, required=False)
+    postal_code = Text(max_length=MAX_POSTAL_CODE)
+    country = Text()
+
+    def validate_country(self, code: str) -> str:
+        if code not in COUNTRIES:
+            raise serializers.ValidationError("not an ISO 3166-1 alpha-2 code", code="invalid")
+        return code
 
 
 class RegisterView(APIView):
@@ -88,6 +116,44 @@ class MeView(APIView):
         return _customer(services.rename(customer_id=caller.key, name=body["name"]))
 
 
+class PasswordView(APIView):
+    def post(self, request: Request) -> Response:
+        services.change_password(customer_id=_caller(request).key, **read(request, PasswordIn))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class AddressesView(APIView):
+    def get(self, request: Request) -> HttpResponse:
+        caller, query = _caller(request), request.query_params
+        name = f"addresses:{caller.id}"
+        page = services.list_addresses(customer_id=caller.key, limit=limit_of(query), after=position(name, query))
+        following = cursor(name, [page.rows[-1].id]) if page.more else None
+        shown = {"data": [_address(each) for each in page.rows], "next_cursor": following}
+        return JsonResponse(shown, headers=NOT_STORED)
+
+    def post(self, request: Request) -> HttpResponse:
+        caller, fields = _caller(request), _said(read(request, AddressIn))
+        made = services.add_address(
+            address_id=resource_id(request._request, CONTEXT, near=caller.key),
+            customer_id=caller.key,
+            fields=fields,
+            within_effect=answering(request._request, _created),
+        )
+        return _created(made)
+
+
+class AddressView(APIView):
+    def patch(self, request: Request, address_id: str) -> HttpResponse:
+        caller, fields = _caller(request), _said(read(request, AddressIn, partial=True))
+        number = from_path("adr", address_id)
+        changed = services.change_address(address_id=number, customer_id=caller.key, fields=fields)
+        return JsonResponse(_address(changed), headers=NOT_STORED)
+
+    def delete(self, request: Request, address_id: str) -> HttpResponse:
+        services.remove_address(address_id=from_path("adr", address_id), customer_id=_caller(request).key)
+        return HttpResponse(status=status.HTTP_204_NO_CONTENT)
+
+
 def _caller(request: Request) -> Principal:
     return cast(Principal, request.principal)  # type: ignore[attr-defined]  # set by the gateway
 
@@ -110,3 +176,25 @@ def _tokens(tokens: Tokens) -> Response:
         "expires_in": tokens.expires_in,
     }
     return Response(shown, headers=NOT_STORED)
+
+
+def _said(body: dict[str, Any]) -> dict[str, str]:
+    """Fields of an address as they are stored: what is null is empty."""
+    return {name: value or "" for name, value in body.items()}
+
+
+def _created(address: AddressCard) -> HttpResponse:
+    return JsonResponse(_address(address), status=status.HTTP_201_CREATED, headers=NOT_STORED)
+
+
+def _address(address: AddressCard) -> dict[str, Any]:
+    return {
+        "id": public_id("adr", address.id),
+        "name": address.name,
+        "line1": address.line1,
+        "line2": address.line2 or None,
+        "city": address.city,
+        "region": address.region or None,
+        "postal_code": address.postal_code,
+        "country": address.country,
+    }

@@ -1,4 +1,4 @@
-"""Auth's pure rules: e-mail addresses, passwords, and the errors that refuse them. All of auth comes in."""
+"""Auth's pure rules, and the errors that refuse what breaks them. All of auth comes in."""
 
 import re
 import unicodedata
@@ -11,6 +11,9 @@ from shop.contract import ConflictError, Fault, InvalidError, UnauthenticatedErr
 MAX_EMAIL: Final = 254
 MAX_LOCAL_PART: Final = 64
 MAX_NAME: Final = 200
+MAX_LINE: Final = 200
+MAX_POSTAL_CODE: Final = 20
+MAX_ADDRESSES: Final = 100
 MIN_PASSWORD: Final = 12
 MAX_PASSWORD: Final = 128
 REFRESH_LIFETIME: Final = timedelta(days=30)
@@ -40,6 +43,10 @@ class EmailTakenError(ConflictError):
     code = "email_taken"
 
 
+class TooManyAddressesError(InvalidError):
+    """The address book is full."""
+
+
 class TokenReusedError(UnauthenticatedError):
     """A refresh token came a second time: whoever has it is not alone, so the whole sign-in ends."""
 
@@ -54,6 +61,20 @@ class Account:
     email: str
     name: str
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressCard:
+    """A postal address as its customer sees it; ``line2`` and ``region`` may be empty."""
+
+    id: int
+    name: str
+    line1: str
+    line2: str
+    city: str
+    region: str
+    postal_code: str
+    country: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from contexts.auth.domain import MAX_EMAIL, MAX_NAME, REFRESH_PREFIX
+from contexts.auth.domain import MAX_EMAIL, MAX_LINE, MAX_NAME, MAX_POSTAL_CODE, REFRESH_PREFIX
 from shop.sharding.public_ids import public_id
 from shop.sharding.sharded import ShardedModel
 
@@ -26,6 +26,28 @@ class Customer(ShardedModel):
 
     def __str__(self) -> str:
         return public_id("cus", self.pk)
+
+
+class Address(ShardedModel):
+    """Where a customer has things sent. Orders keep copies: changing one here changes no order."""
+
+    shard_keys: ClassVar[tuple[str, ...]] = ("customer_id",)
+
+    customer = models.ForeignKey[Any, Any](Customer, on_delete=models.CASCADE, related_name="addresses", db_index=False)
+    name = models.CharField(max_length=MAX_LINE)
+    line1 = models.CharField(max_length=MAX_LINE)
+    line2 = models.CharField(max_length=MAX_LINE, blank=True)
+    city = models.CharField(max_length=MAX_LINE)
+    region = models.CharField(max_length=MAX_LINE, blank=True)
+    postal_code = models.CharField(max_length=MAX_POSTAL_CODE)
+    country = models.CharField(max_length=2)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta(ShardedModel.Meta):
+        indexes = (models.Index(fields=("customer", "-id"), name="auth_address_of_customer"),)
+
+    def __str__(self) -> str:
+        return public_id("adr", self.pk)
 
 
 class AccountSessions(ShardedModel):

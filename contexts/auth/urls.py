@@ -3,7 +3,7 @@
 from django.urls import URLPattern, path
 
 from contexts.auth import api
-from shop.gateway.routes import Route, Who
+from shop.gateway.routes import Key, Route, Who
 
 ROUTES: tuple[Route, ...] = (
     Route(method="POST", path="register", who=Who.ANYONE, has_body=True),
@@ -13,6 +13,11 @@ ROUTES: tuple[Route, ...] = (
     Route(method="POST", path="token/revoke", who=Who.ANYONE, has_body=True),
     Route(method="GET", path="me", who=Who.CUSTOMER),
     Route(method="PATCH", path="me", who=Who.CUSTOMER, has_body=True),
+    Route(method="POST", path="me/password", who=Who.CUSTOMER, has_body=True),
+    Route(method="GET", path="me/addresses", who=Who.CUSTOMER),
+    Route(method="POST", path="me/addresses", who=Who.CUSTOMER, key=Key.ACCEPTED, has_body=True),
+    Route(method="PATCH", path="me/addresses/<address_id>", who=Who.CUSTOMER, has_body=True),
+    Route(method="DELETE", path="me/addresses/<address_id>", who=Who.CUSTOMER),
 )
 urlpatterns: list[URLPattern] = [
     path("register", api.RegisterView.as_view()),
@@ -21,4 +26,7 @@ urlpatterns: list[URLPattern] = [
     path("token/refresh", api.RefreshView.as_view()),
     path("token/revoke", api.RevokeView.as_view()),
     path("me", api.MeView.as_view()),
+    path("me/password", api.PasswordView.as_view()),
+    path("me/addresses", api.AddressesView.as_view()),
+    path("me/addresses/<address_id>", api.AddressView.as_view()),
 ]

@@ -1,6 +1,8 @@
 """Auth's use cases. Its own `api`, `tasks`, `admin` and `apps` come in, nobody else."""
 
+from contexts.auth.services.addresses import add_address, change_address, list_addresses, remove_address
 from contexts.auth.services.customers import account_of, register, rename
+from contexts.auth.services.passwords import change_password
 from contexts.auth.services.profiles import Auth
 from contexts.auth.services.sessions import (
     purge_sessions,
@@ -13,9 +15,14 @@ from contexts.auth.services.sessions import (
 __all__ = [
     "Auth",
     "account_of",
+    "add_address",
+    "change_address",
+    "change_password",
+    "list_addresses",
     "purge_sessions",
     "refresh_tokens",
     "register",
+    "remove_address",
     "rename",
     "revoke_sign_in",
     "sign_in_customer",

@@ -57,17 +57,17 @@ def _reserve(address: str, customer_id: int) -> None:
         raise EmailTakenError(detail="there is an account with this e-mail address") from None
 
 
-def check_password(password: str) -> None:
-    """Refuse a password that is too short, too long or on the list of common ones.
+def check_password(password: str, *, field: str = "password") -> None:
+    """Refuse a password that is too short, too long or on the list of common ones; ``field`` of the request held it.
 
     Raises:
         PasswordTooWeakError: It is.
     """
-    check_password_length(password)
+    check_password_length(password, field=field)
     try:
         validate_password(password)
     except ValidationError as error:
-        raise too_weak(" ".join(error.messages)) from None
+        raise too_weak(" ".join(error.messages), field=field) from None
 
 
 def customer_with(email: str) -> Customer | None:
@@ -84,10 +84,26 @@ def account_of(customer_id: int) -> Account:
     Raises:
         TokenInvalidError: The token is good, but the account behind it is gone.
     """
-    customer = Customer.objects.filter(pk=customer_id).first()
+    customer = customer_of(customer_id)
+    return Account(customer_id=customer.pk, email=customer.email, name=customer.name, created_at=customer.created_at)
+
+
+def customer_of(customer_id: int) -> Customer:
+    """The row of a customer who has come with a token.
+
+    Raises:
+        TokenInvalidError: The token is good, but the account behind it is gone.
+    """
+    customer: Customer | None = Customer.objects.filter(pk=customer_id).first()
     if customer is None:
         raise TokenInvalidError(detail="this account is gone")
-    return Account(customer_id=customer.pk, email=customer.email, name=customer.name, created_at=customer.created_at)
+    return customer
+
+
+def locked_customer(customer_id: int) -> Customer | None:
+    """The customer's row as it is now, kept so until the open transaction ends."""
+    row: Customer | None = Customer.objects.select_for_update(no_key=True).filter(pk=customer_id).first()
+    return row
 
 
 def rename(*, customer_id: int, name: str) -> Account:

@@ -1,5 +1,8 @@
 """Sign-ins and their refresh tokens: opening, rotating, ending, forgetting.
 
+A password change ends all sign-ins of its account. So whoever signs in does that under the lock of the customer's row,
+and only while the password just compared is still the stored one: no sign-in slips through behind the change.
+
 A refresh token is ``<public ID of its family>.<secret>``: it finds its shard by itself, and only the secret's
 hash is stored. Using one up is a single conditional UPDATE, so of any number of parallel attempts one wins. A
 second use means that two hold it, and ends the family; there is no grace.
@@ -15,7 +18,7 @@ import structlog
 from contexts.auth.contract import SessionsRevoked
 from contexts.auth.domain import REFRESH_LIFETIME, REFRESH_PREFIX, TokenReusedError, Tokens
 from contexts.auth.models import AccountSessions, RefreshToken, TokenFamily
-from contexts.auth.services.customers import CONTEXT, customer_with
+from contexts.auth.services.customers import CONTEXT, customer_with, locked_customer
 from shop.contract import Principal
 from shop.events import publish
 from shop.gateway.tokens import LIFETIME, TokenInvalidError, mint
@@ -41,7 +44,12 @@ def sign_in_customer(*, email: str, password: str) -> Tokens:
     customer = customer_with(email)
     if not verify_password(password, customer.password if customer else None) or customer is None:
         raise InvalidCredentialsError(detail="unknown e-mail or wrong password")
-    return _open(customer.pk, TokenFamily.Role.CUSTOMER)
+    with shard_atomic(CONTEXT, customer.pk):
+        now = locked_customer(customer.pk)
+        if now is None or now.password != customer.password:
+            raise InvalidCredentialsError(detail="unknown e-mail or wrong password")
+        family, refresh = _open(customer.pk, TokenFamily.Role.CUSTOMER)
+    return _tokens(_principal(family), refresh)
 
 
 def sign_in_staff(*, email: str, password: str) -> Tokens:
@@ -52,21 +60,23 @@ def sign_in_staff(*, email: str, password: str) -> Tokens:
 
     Database: reads at the staff home, then one transaction on the shard of the account's ID.
     """
-    return _open(sign_in(email=email, password=password).pk, TokenFamily.Role.STAFF)
-
-
-def _open(account_id: int, role: TokenFamily.Role) -> Tokens:
-    now = datetime.now(UTC)
-    with shard_atomic(CONTEXT, account_id):
-        family = TokenFamily.objects.create(
-            id=new_id(CONTEXT, near=account_id),
-            account_id=account_id,
-            role=role,
-            created_at=now,
-            expires_at=now + REFRESH_LIFETIME,
-        )
-        refresh = _issue(family)
+    account = sign_in(email=email, password=password)
+    with shard_atomic(CONTEXT, account.pk):
+        family, refresh = _open(account.pk, TokenFamily.Role.STAFF)
     return _tokens(_principal(family), refresh)
+
+
+def _open(account_id: int, role: TokenFamily.Role) -> tuple[TokenFamily, str]:
+    """A new family and its first token, in the open transaction."""
+    now = datetime.now(UTC)
+    family = TokenFamily.objects.create(
+        id=new_id(CONTEXT, near=account_id),
+        account_id=account_id,
+        role=role,
+        created_at=now,
+        expires_at=now + REFRESH_LIFETIME,
+    )
+    return family, _issue(family)
 
 
 def refresh_tokens(*, refresh: str) -> Tokens:
@@ -84,7 +94,7 @@ def refresh_tokens(*, refresh: str) -> Tokens:
     with shard_atomic(CONTEXT, family.pk):
         successor = _rotate(family, digest)
         if successor is None:
-            _revoke(family)
+            end_sign_ins(family.account_id, family.role, pk=family.pk)
     if successor is None:
         log.warning("refresh_token_reused", account=str(family.account_id), session=family.session_id)
         raise TokenReusedError(detail="this refresh token was used before; sign in again")
@@ -102,7 +112,7 @@ def revoke_sign_in(*, refresh: str) -> None:
         return
     with shard_atomic(CONTEXT, family.pk):
         if RefreshToken.objects.filter(family_id=family.pk, secret_hash=digest).exists():
-            _revoke(family)
+            end_sign_ins(family.account_id, family.role, pk=family.pk)
 
 
 def purge_sessions(*, batch: int = PURGE_BATCH) -> int:
@@ -162,15 +172,19 @@ def _issue(family: TokenFamily) -> str:
     return f"{family.session_id}.{secret}"
 
 
-def _revoke(family: TokenFamily) -> None:
-    """End a family, once, and tell; in the open transaction."""
-    alive = TokenFamily.objects.filter(pk=family.pk, revoked_at=None)
-    if alive.update(revoked_at=datetime.now(UTC)):
-        account, _ = AccountSessions.objects.select_for_update().get_or_create(id=family.account_id)
-        account.event_seq += 1
-        account.save(update_fields=("event_seq",))
-        event = SessionsRevoked(account_id=str(family.account_id), session_ids=(family.session_id,))
-        publish(event, seq=account.event_seq)
+def end_sign_ins(account_id: int, role: str, **which: int) -> None:
+    """End an account's sign-ins that are alive, all or those named, and tell once; in the open transaction."""
+    families = TokenFamily.objects.on(account_id).filter(account_id=account_id, role=role, revoked_at=None, **which)
+    ended = list(families.select_for_update().order_by("pk"))  # the order in which everybody locks them
+    if not ended:
+        return
+    keys = [family.pk for family in ended]
+    TokenFamily.objects.on(account_id).filter(pk__in=keys).update(revoked_at=datetime.now(UTC))
+    account, _ = AccountSessions.objects.select_for_update().get_or_create(id=account_id)
+    account.event_seq += 1
+    account.save(update_fields=("event_seq",))
+    names = tuple(family.session_id for family in ended)
+    publish(SessionsRevoked(account_id=str(account_id), session_ids=names), seq=account.event_seq)
 
 
 def _principal(family: TokenFamily) -> Principal:
