@@ -84,6 +84,18 @@ class ProductCard:
     updated_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovementCard:
+    """An entry of a variant's ledger as staff see it: ``on_hand`` is what was there after it."""
+
+    id: int
+    type: MovementReason
+    delta: int
+    reason: str
+    on_hand: int
+    at: datetime
+
+
 def fold(text: str) -> str:
     """``text`` as it is compared and sorted: case, accents and runs of blanks do not count."""
     apart = unicodedata.normalize("NFKD", text.casefold())

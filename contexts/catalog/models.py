@@ -162,7 +162,7 @@ class StockMovement(ShardedModel):
     at = models.DateTimeField()
 
     class Meta(ShardedModel.Meta):
-        indexes = (models.Index(fields=("variant", "-id"), name="catalog_movement_newest"),)
+        indexes = (models.Index(fields=("variant", "-at", "-id"), name="catalog_movement_newest"),)
 
     def __str__(self) -> str:
         return f"{self.delta:+d} {self.reason}"

@@ -7,6 +7,8 @@ from contexts.catalog.api import (
     CategoryView,
     ProductsView,
     ProductView,
+    StockAdjustmentsView,
+    StockMovementsView,
     VariantStockView,
 )
 from shop.gateway.routes import Key, Route, Who
@@ -21,6 +23,15 @@ ROUTES: tuple[Route, ...] = (
     Route(method="POST", path="products", who=Who.STAFF, role=EDITOR, key=Key.REQUIRED, has_body=True),
     Route(method="GET", path="products/<product_id>", who=Who.READER),
     Route(method="GET", path="variants/<variant_id>/stock", who=Who.STAFF),
+    Route(
+        method="POST",
+        path="variants/<variant_id>/stock/adjustments",
+        who=Who.STAFF,
+        role=EDITOR,
+        key=Key.REQUIRED,
+        has_body=True,
+    ),
+    Route(method="GET", path="variants/<variant_id>/stock/movements", who=Who.STAFF),
 )
 urlpatterns: list[URLPattern] = [
     path("categories", CategoriesView.as_view()),
@@ -28,4 +39,6 @@ urlpatterns: list[URLPattern] = [
     path("products", ProductsView.as_view()),
     path("products/<product_id>", ProductView.as_view()),
     path("variants/<variant_id>/stock", VariantStockView.as_view()),
+    path("variants/<variant_id>/stock/adjustments", StockAdjustmentsView.as_view()),
+    path("variants/<variant_id>/stock/movements", StockMovementsView.as_view()),
 ]

@@ -18,6 +18,7 @@ from contexts.catalog.services.stock import add_movements
 from shop.contract import Fault, Money
 from shop.events import publish
 from shop.sharding import new_id, shard_atomic, unique
+from shop.sharding.public_ids import public_id
 
 SKU: Final = "sku"
 
@@ -97,7 +98,7 @@ def _insert(draft: ProductDraft, product_id: int, targets: Mapping[str, int], re
     variants = [variant_row(each, product_id, targets[sku_key(each.sku)]) for each in draft.variants]
     Variant.objects.bulk_create(variants)
     stock = {targets[sku_key(each.sku)]: each.stock for each in draft.variants}
-    receive(stock, cause=f"product {product_id}")
+    receive(stock, cause=f"product {public_id('prd', product_id)}")
     publish(ProductChanged(product_id=str(product_id)), seq=product.event_seq)
     [made] = cards(Product.objects.filter(pk=product_id))
     return made
