@@ -6,13 +6,17 @@ The gateway has checked body, token, role and key before a view runs.
 from contexts.catalog.api.categories import CategoriesView, CategoryView
 from contexts.catalog.api.products import ProductsView, ProductView
 from contexts.catalog.api.stock import StockAdjustmentsView, StockMovementsView, VariantStockView
+from contexts.catalog.api.variants import ProductVariantsView, VariantsView, VariantView
 
 __all__ = [
     "CategoriesView",
     "CategoryView",
+    "ProductVariantsView",
     "ProductView",
     "ProductsView",
     "StockAdjustmentsView",
     "StockMovementsView",
     "VariantStockView",
+    "VariantView",
+    "VariantsView",
 ]

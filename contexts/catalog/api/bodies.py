@@ -45,6 +45,25 @@ class ProductBody(Body):
         return variants
 
 
+class CategoryChange(Body):
+    name = serializers.CharField(max_length=200, required=False)
+    slug = serializers.RegexField(SLUG, max_length=MAX_SLUG, required=False)
+    parent_id = PublicIdField("cat", required=False, allow_null=True)
+
+
+class ProductChange(Body):
+    name = serializers.CharField(max_length=200, required=False)
+    category_id = PublicIdField("cat", required=False)
+    description = serializers.CharField(max_length=20_000, required=False, allow_blank=True)
+    attributes = serializers.DictField(required=False)
+    status = serializers.ChoiceField([ProductStatus.DRAFT.value, ProductStatus.ACTIVE.value], required=False)
+
+
+class VariantChange(Body):
+    price = MoneyBody(required=False)
+    options = serializers.DictField(child=serializers.CharField(max_length=100), required=False)
+
+
 class AdjustmentBody(Body):
     delta = serializers.IntegerField(min_value=-MAX_STOCK, max_value=MAX_STOCK)
     reason = serializers.CharField(max_length=MAX_REASON)

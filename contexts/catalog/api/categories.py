@@ -4,9 +4,9 @@ from django.http import HttpResponse, JsonResponse
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from contexts.catalog.api.bodies import CategoryBody
+from contexts.catalog.api.bodies import CategoryBody, CategoryChange
 from contexts.catalog.api.shown import category_json, listed, request_id
-from contexts.catalog.services import categories
+from contexts.catalog.services import categories, tree
 from shop.http.drf import read
 from shop.http.ids import from_path, from_request
 from shop.http.paging import limit_of, position
@@ -33,3 +33,11 @@ class CategoriesView(APIView):
 class CategoryView(APIView):
     def get(self, _request: Request, category_id: str) -> HttpResponse:
         return JsonResponse(category_json(categories.category(from_path("cat", category_id))))
+
+    def patch(self, request: Request, category_id: str) -> HttpResponse:
+        number = from_path("cat", category_id)
+        return JsonResponse(category_json(tree.change_category(number, read(request, CategoryChange))))
+
+    def delete(self, _request: Request, category_id: str) -> HttpResponse:
+        tree.delete_category(from_path("cat", category_id))
+        return HttpResponse(status=204)

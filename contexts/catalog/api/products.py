@@ -4,28 +4,24 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from contexts.catalog.api.bodies import ProductBody
+from contexts.catalog.api.bodies import ProductBody, ProductChange
+from contexts.catalog.api.queries import list_name, sort_of, versions_of, wanted
 from contexts.catalog.api.shown import listed, product_answer, product_json, request_id, sees_drafts
 from contexts.catalog.domain import ProductCard
-from contexts.catalog.services import listing, products
+from contexts.catalog.services import changing, listing, products
 from shop.http.drf import read
 from shop.http.idempotency import answering
-from shop.http.ids import from_path, from_request
+from shop.http.ids import from_path
 from shop.http.paging import limit_of, position
 
 
 class ProductsView(APIView):
     def get(self, request: Request) -> HttpResponse:
         query = request.query_params
-        asked = query.get("category")
-        page = listing.list_products(
-            category_id=None if asked is None else from_request("cat", asked, "category"),
-            limit=limit_of(query),
-            after=position(f"products:{asked}", query),
-        )
-        last = (page.rows[-1].created_at, page.rows[-1].id) if page.more else None
-        shown = [product_json(each) for each in page.rows]
-        return listed(f"products:{asked}", shown, last)
+        asked = wanted(query)
+        name = list_name(query)
+        page = listing.list_products(asked, sort=sort_of(query), limit=limit_of(query), after=position(name, query))
+        return listed(name, [product_json(each) for each in page.products], page.last)
 
     def post(self, request: Request) -> HttpResponse:
         body = read(request, ProductBody)
@@ -39,6 +35,15 @@ class ProductsView(APIView):
 class ProductView(APIView):
     def get(self, request: Request, product_id: str) -> HttpResponse:
         return product_answer(listing.product(from_path("prd", product_id), drafts=sees_drafts(request)))
+
+    def patch(self, request: Request, product_id: str) -> HttpResponse:
+        number = from_path("prd", product_id)
+        changes = read(request, ProductChange)
+        return product_answer(changing.change_product(number, changes, versions=versions_of(request)))
+
+    def delete(self, request: Request, product_id: str) -> HttpResponse:
+        changing.archive_product(from_path("prd", product_id), versions=versions_of(request))
+        return HttpResponse(status=204)
 
 
 def _created(made: ProductCard) -> HttpResponse:

@@ -8,10 +8,10 @@ from typing import Any, Final
 from django.db import IntegrityError
 
 from contexts.catalog.contract import ProductChanged
-from contexts.catalog.domain import MovementReason, ProductCard, ProductStatus, fold, name_key, sku_key
+from contexts.catalog.domain import MovementReason, ProductCard, ProductStatus, name_key, search_words, sku_key
 from contexts.catalog.models import Product, StockLevel, Variant
-from contexts.catalog.services.categories import require_category
-from contexts.catalog.services.errors import SkuTakenError
+from contexts.catalog.services.categories import hold_open, require_open
+from contexts.catalog.services.errors import CategoryNotFoundError, SkuTakenError
 from contexts.catalog.services.listing import cards
 from contexts.catalog.services.placing import CONTEXT
 from contexts.catalog.services.stock import add_movements
@@ -62,7 +62,7 @@ def create_product(
         CategoryNotFoundError: There is no such category.
         SkuTakenError: Other variants have some of the SKUs; each is named.
     """
-    category = require_category(draft.category_id, field="category_id")
+    category = require_open(draft.category_id, field="category_id")
     if known := _made_before(category.pk, request_id):
         return known
     product_id = new_id(CONTEXT, near=category.pk)
@@ -71,10 +71,11 @@ def create_product(
         unique.reserve(CONTEXT, SKU, targets)
         with shard_atomic(CONTEXT, product_id):
             unique.mark_created(*targets.values())
+            hold_open(category.pk, field="category_id")
             made = _insert(draft, product_id, targets, request_id)
             if done is not None:
                 done(made)
-    except (unique.ValueTaken, unique.CreationVoided, IntegrityError) as error:
+    except (unique.ValueTaken, unique.CreationVoided, CategoryNotFoundError, IntegrityError) as error:
         # The first attempt under this request may have ended only now.
         unique.release(CONTEXT, SKU, targets)
         if known := _made_before(category.pk, request_id):
@@ -112,7 +113,8 @@ def product_row(draft: ProductDraft, product_id: int, *, request_id: int | None 
         category_id=draft.category_id,
         name=draft.name,
         name_key=name_key(draft.name),
-        search_text=fold(" ".join([draft.name, *(each.sku for each in draft.variants), draft.description])),
+        search_text=search_words(draft.name, draft.description, *(each.sku for each in draft.variants)),
+        price_from=min(each.price.amount for each in draft.variants),
         description=draft.description,
         attributes=dict(draft.attributes),
         status=draft.status,
