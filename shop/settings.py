@@ -160,7 +160,7 @@ class Fragment:
 
     Attributes:
         installed_apps: Django apps it brings besides itself.
-        values: Its own typed settings, each named ``<CONTEXT>_…``.
+        values: Its own typed settings, under the names of their variables.
     """
 
     installed_apps: tuple[str, ...] = ()

@@ -1,1 +1,9 @@
-"""Auth for staff, in Django admin."""
+"""Staff screens of auth."""
+
+from contexts.auth.models import AccountSessions, Customer, RefreshToken, TokenFamily
+from shop.staff.screens import show
+
+show(Customer, "email", "name", "created_at", hidden=("password",))
+show(TokenFamily, "account_id", "role", "created_at", "expires_at", "revoked_at")
+show(RefreshToken, "family_id", "used_at", hidden=("secret_hash",))
+show(AccountSessions, "event_seq")

@@ -32,6 +32,18 @@ class TotalChangedError(ConflictError):
     code = "total_changed"
 
 
+class TotalTooLargeError(InvalidError):
+    """The order costs more than any amount that can be stored or agreed to."""
+
+    code = "total_too_large"
+
+
+class CartEmptyError(ConflictError):
+    """There is nothing to check out."""
+
+    code = "cart_empty"
+
+
 class OrderNotPayableError(ConflictError):
     """The order is paid, cancelled or expired."""
 
@@ -42,6 +54,24 @@ class PaymentInProgressError(ConflictError):
     """Another attempt to pay this order is under way."""
 
     code = "payment_in_progress"
+
+
+class OrderNotCancellableError(ConflictError):
+    """The order is shipped, or dead already."""
+
+    code = "order_not_cancellable"
+
+
+class InvalidTransitionError(ConflictError):
+    """The order's present state does not lead there."""
+
+    code = "invalid_transition"
+
+
+class RefundExceedsPaymentError(ConflictError):
+    """More would go back than was paid and has not gone back yet."""
+
+    code = "refund_exceeds_payment"
 
 
 class PaymentDeclinedError(DeclinedError):
@@ -95,3 +125,16 @@ class OrderRefunded(OrderEvent):
 
     amount: int
     currency: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderShipped(OrderEvent):
+    """An order is on its way."""
+
+    carrier: str
+    tracking_number: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderDelivered(OrderEvent):
+    """An order has arrived."""

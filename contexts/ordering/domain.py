@@ -11,6 +11,7 @@ from contexts.ordering.contract import (
     DuplicateLineError,
     OrderLineRequest,
     TotalChangedError,
+    TotalTooLargeError,
 )
 from shop.contract import Fault, Money
 
@@ -18,6 +19,8 @@ HOLD_LASTS_LONGER: Final = timedelta(seconds=900)
 """A reservation outlives its order by this, so that no payment in time meets an expired hold."""
 TIME_TO_PAY: Final = timedelta(seconds=900)
 """What remains at least once a payment has begun."""
+MAX_TOTAL: Final = 10**18
+"""In minor units; what the databases' 64 bits hold with room for a sum of sums."""
 
 
 class OrderStatus(StrEnum):
@@ -123,12 +126,15 @@ def totals(quantities: Sequence[int], prices: Sequence[Money]) -> Totals:
 
     Raises:
         CurrencyMismatchError: The prices are of different currencies.
+        TotalTooLargeError: Together they pass `MAX_TOTAL`.
     """
     currencies = sorted({price.currency for price in prices})
     if len(currencies) != 1:
         raise CurrencyMismatchError(detail=f"an order has one currency, not {' and '.join(currencies)}")
     line_totals = tuple(quantity * price.amount for quantity, price in zip(quantities, prices, strict=True))
     subtotal = sum(line_totals)
+    if subtotal > MAX_TOTAL:
+        raise TotalTooLargeError(detail=f"an order costs {MAX_TOTAL} minor units at most")
     return Totals(
         currency=currencies[0],
         line_totals=line_totals,

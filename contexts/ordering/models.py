@@ -1,5 +1,7 @@
 """Tables of ordering. Everything of a customer lies in the customer's bucket."""
 
+from typing import Final
+
 from django.db import models
 from django.db.models import Q
 
@@ -12,11 +14,42 @@ from contexts.ordering.domain import (
 )
 from shop.sharding.sharded import ShardedModel
 
+MAX_LINE_NAME: Final = 300
+
 
 def _choices(
     kind: type[OrderStatus | PaymentStatus | FulfilmentStatus | AttemptStatus],
 ) -> list[tuple[str, str]]:
     return [(member.value, member.value.replace("_", " ")) for member in kind]
+
+
+class Cart(ShardedModel):
+    """What a customer means to buy. Every change raises ``version``; an order is made from one version, once.
+
+    Attributes:
+        checkout_version: The version that a checkout has begun on, last.
+        checkout_order_id: The ID its order has or will have: all checkouts of one version make the same order.
+    """
+
+    shard_keys = ("customer_id",)
+
+    customer_id = models.BigIntegerField(unique=True)
+    version = models.PositiveIntegerField(default=1)
+    checkout_version = models.PositiveIntegerField(null=True)
+    checkout_order_id = models.BigIntegerField(null=True)
+
+
+class CartLine(ShardedModel):
+    """So many pieces of a variant; no copy of its price."""
+
+    shard_keys = ("cart_id",)
+
+    cart = models.ForeignKey(Cart, models.CASCADE, related_name="lines")
+    variant_id = models.BigIntegerField()
+    quantity = models.PositiveIntegerField()
+
+    class Meta(ShardedModel.Meta):
+        constraints = (models.UniqueConstraint(fields=("cart", "variant_id"), name="ordering_cart_variant_once"),)
 
 
 class Order(ShardedModel):
@@ -43,8 +76,11 @@ class Order(ShardedModel):
     placed_at = models.DateTimeField(null=True)
     updated_at = models.DateTimeField()
     event_seq = models.PositiveIntegerField(default=1)
+    cart_id = models.BigIntegerField(null=True)
+    cart_version = models.PositiveIntegerField(null=True)
 
     class Meta(ShardedModel.Meta):
+        constraints = (models.UniqueConstraint(fields=("cart_id", "cart_version"), name="ordering_cart_once"),)
         indexes = (
             models.Index(fields=("customer_id", "-id"), name="ordering_order_of_customer"),
             models.Index(fields=("-created_at", "-id"), name="ordering_order_newest"),
@@ -65,7 +101,7 @@ class OrderLine(ShardedModel):
     variant_id = models.BigIntegerField()
     product_id = models.BigIntegerField()
     sku = models.CharField(max_length=64)
-    name = models.CharField(max_length=300)
+    name = models.CharField(max_length=MAX_LINE_NAME)
     quantity = models.PositiveIntegerField()
     unit_price = models.BigIntegerField()
     total = models.BigIntegerField()
@@ -142,14 +178,39 @@ class Refund(ShardedModel):
     amount = models.BigIntegerField()
     reason = models.CharField(max_length=200)
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
+    by_system = models.BooleanField(default=False)
     created_at = models.DateTimeField()
 
     class Meta(ShardedModel.Meta):
         constraints = (
             models.UniqueConstraint(
-                fields=("payment",),
-                condition=Q(reason__in=("surplus", "stock_lost")),
-                name="ordering_refund_by_system_once",
+                fields=("payment",), condition=Q(by_system=True), name="ordering_refund_by_system_once"
             ),
         )
         indexes = (models.Index(fields=("created_at",), condition=Q(status="pending"), name="ordering_refund_open"),)
+
+
+class Shipment(ShardedModel):
+    """A parcel. Whole orders ship at once, so an order has one at most."""
+
+    shard_keys = ("order_id",)
+
+    order = models.ForeignKey(Order, models.CASCADE, related_name="shipments")
+    carrier = models.CharField(max_length=100)
+    tracking_number = models.CharField(max_length=100)
+    created_at = models.DateTimeField()
+    delivered_at = models.DateTimeField(null=True)
+
+    class Meta(ShardedModel.Meta):
+        constraints = (models.UniqueConstraint(fields=("order",), name="ordering_one_shipment"),)
+
+
+class TimelineEntry(ShardedModel):
+    """One thing that happened to an order, for people."""
+
+    shard_keys = ("order_id",)
+
+    order = models.ForeignKey(Order, models.CASCADE, related_name="timeline")
+    type = models.CharField(max_length=40)
+    data = models.JSONField(default=dict)
+    at = models.DateTimeField()

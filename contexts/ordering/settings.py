@@ -1,6 +1,11 @@
 """What ordering adds to the settings."""
 
-from shop.settings import Env, Fragment
+from pathlib import Path
+from typing import Final
+
+from shop.settings import Env, Fragment, parse_database_url
+
+FAKE_PROVIDER_FILE: Final = "sqlite:///fake_provider.sqlite3"
 
 
 def fragment(env: Env) -> Fragment:
@@ -8,6 +13,11 @@ def fragment(env: Env) -> Fragment:
     return Fragment(
         values={
             "PAYMENT_WINDOW_SECONDS": env.integer("PAYMENT_WINDOW_SECONDS", 1_800, low=1, high=7 * 86_400),
-            "FAKE_PROVIDER_DATABASE": env.text("FAKE_PROVIDER_DATABASE", "sqlite:///fake_provider.sqlite3"),
+            "FAKE_PROVIDER_DATABASE": env.checked("FAKE_PROVIDER_DATABASE", _database_url, FAKE_PROVIDER_FILE),
         },
     )
+
+
+def _database_url(text: str) -> str:
+    parse_database_url(text, Path())  # a bad one is told at the start, not by the first payment
+    return text

@@ -1,7 +1,7 @@
 """Events: publish → outbox → relay → inbox-guarded handler; jobs run beside them. Contexts come in here."""
 
 from shop.events.handlers import on
-from shop.events.jobs import every
+from shop.events.jobs import every, one_by_one
 from shop.events.publishing import publish
 
-__all__ = ["every", "on", "publish"]
+__all__ = ["every", "on", "one_by_one", "publish"]

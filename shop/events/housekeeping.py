@@ -1,11 +1,15 @@
 """A chore that every hosted context needs, whatever it does. The kernel's `apps` declares it."""
 
+from shop.events.jobs import one_by_one
+from shop.sharding.models import UniqueValue
 from shop.sharding.unique import dangling, resolve_dangling
 
 
 def finish_dangling_values(context: str) -> int:
     """Finish what a crash left between reserve and confirm; returns how many values."""
-    rows = list(dangling(context))
-    for row in rows:
+
+    def finish(row: UniqueValue) -> int:
         resolve_dangling(context, row)
-    return len(rows)
+        return 1
+
+    return one_by_one(list(dangling(context)), finish)

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
-from django.db import IntegrityError
+from django.db import IntegrityError, InterfaceError, OperationalError
 
-from shop.contract import ContextError
+from shop.contract import ContextError, RemoteFault, UnavailableError
 from shop.events.envelope import Envelope
 from shop.events.handlers import Handler
 from shop.events.models import InboxEntry
@@ -21,6 +21,7 @@ log = structlog.get_logger(__name__)
 
 MAX_ATTEMPTS: Final = 5
 HELD_BACK_SECONDS: Final = 1.0
+AWAY_SECONDS: Final = 2.0
 HANDLER_SECONDS: Final = 20.0
 
 State = InboxEntry.State
@@ -93,11 +94,12 @@ def _claim(entry: InboxEntry, alias: str, *, new: bool) -> None:
 
 
 def _failed(entry: InboxEntry, envelope: Envelope, handler: Handler, error: Exception) -> None:
-    entry.attempts += 1
+    away = _is_away(error)
+    entry.attempts += 0 if away else 1
     entry.reason = error.code if isinstance(error, ContextError) else type(error).__name__
-    dead = entry.attempts >= MAX_ATTEMPTS
+    dead = not away and entry.attempts >= MAX_ATTEMPTS
     entry.state = State.DEAD if dead else State.RETRY
-    entry.next_at = None if dead else _in(float(2**entry.attempts) / 4)
+    entry.next_at = None if dead else _in(AWAY_SECONDS if away else float(2**entry.attempts) / 4)
     entry.lease_token = entry.lease_until = None
     log.warning(
         "event_dead" if dead else "event_failed",
@@ -108,6 +110,13 @@ def _failed(entry: InboxEntry, envelope: Envelope, handler: Handler, error: Exce
         exc_info=None if isinstance(error, ContextError) else error,
     )
     _store(entry, handler, envelope)
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether the event is blameless: a service or a database does not answer now. See decision 6."""
+    if isinstance(error, RemoteFault):  # it answered: with a bug
+        return False
+    return isinstance(error, UnavailableError | OperationalError | InterfaceError)
 
 
 def _store(entry: InboxEntry, handler: Handler, envelope: Envelope) -> None:

@@ -1,7 +1,7 @@
 """Chores that come round: sweepers and reconcilers, declared with `@every` in the contexts' `tasks`."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import structlog
@@ -61,6 +61,28 @@ def run_job(job: Job) -> bool:
             log.exception("job_failed", job=job.name)
             return False
     return True
+
+
+def one_by_one[T](items: Iterable[T], work: Callable[[T], int]) -> int:
+    """Work on every item, though some fail; returns the sum of what ``work`` returned.
+
+    One row that can't be worked on would else hold up all behind it, round after round.
+
+    Raises:
+        Exception: The first failure, once every item has had its turn. The others are logged here.
+    """
+    done, first = 0, None
+    for item in items:
+        try:
+            done += work(item)
+        except Exception as error:
+            if first is None:
+                first = error
+            else:
+                log.exception("job_item_failed")
+    if first is not None:
+        raise first
+    return done
 
 
 def jobs_of(context: str) -> list[Job]:

@@ -65,11 +65,7 @@ class InboxEntry(KernelModel):
         constraints = (models.UniqueConstraint(fields=("handler", "event_id"), name="shop_inbox_once"),)
         indexes = (
             models.Index(fields=("next_at",), condition=Q(state="retry"), name="shop_inbox_due"),
-            models.Index(
-                fields=("handler", "key", "event_seq"),
-                condition=Q(state__in=("retry", "dead")),
-                name="shop_inbox_holding",
-            ),
+            models.Index(fields=("handler", "key", "event_seq"), name="shop_inbox_of_key"),
         )
 
 

@@ -37,6 +37,7 @@ def check_body(request: HttpRequest, route: Route) -> None:
     if request.content_type != "application/json":
         raise MalformedRequest(415, "unsupported_media_type", "the body must be application/json")
     _check_json(body)
+    request.encoding = "utf-8"  # what was checked is what is parsed: JSON knows no charset, whatever the header says
 
 
 def _check_json(body: bytes) -> None:

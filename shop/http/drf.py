@@ -1,12 +1,15 @@
 """Django REST framework as our APIs speak it: bodies that refuse unknown fields, money, public IDs, moments in UTC."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, cast
+from typing import Any, Final, cast, override
 
 from django.http import HttpResponse
 from rest_framework import serializers
 from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
@@ -15,6 +18,21 @@ from shop.http.problems import problem, problem_of
 from shop.sharding.public_ids import InvalidPublicId, number_of
 
 MAX_PRICE: Final = 10**12
+
+
+class JsonOnly(BaseContentNegotiation):
+    """Our answers are JSON, as ordering's are, whatever `Accept` or `?format=` ask for."""
+
+    @override
+    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser:
+        return next(iter(parsers))  # the gateway has refused other media types
+
+    @override
+    def select_renderer(
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        only = next(iter(renderers))
+        return only, only.media_type
 
 
 class Body(serializers.Serializer[Any]):

@@ -53,12 +53,13 @@ def reserve(context: str, kind: str, targets: Mapping[str, int]) -> None:
         kind: What they are: values of different kinds never meet.
         targets: Target ID by (normalised) value.
 
-    A value that somebody else is just creating is waited for, some seconds at most.
+    A value that somebody else is just creating is waited for, some seconds at most. All take values in one order, so
+    two who want the same ones never wait for each other.
 
     Raises:
         ValueTaken: Somebody else owns some of them.
     """
-    taken = {value for value, target in targets.items() if not _reserve_one(context, kind, value, target)}
+    taken = {value for value, target in sorted(targets.items()) if not _reserve_one(context, kind, value, target)}
     if taken:
         release(context, kind, {value: target for value, target in targets.items() if value not in taken})
         raise ValueTaken(sorted(taken))

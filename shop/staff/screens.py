@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, override
 from django.contrib import admin
 from django.contrib.admin.options import ModelAdmin
 from django.contrib.admin.views.main import ChangeList
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
@@ -26,6 +26,7 @@ else:
     _ModelAdmin = ModelAdmin  # takes no type at run time
 
 PER_PAGE = 50
+SAFE_METHODS = ("GET", "HEAD")
 MAX_ID = 2**63 - 1
 
 
@@ -54,6 +55,16 @@ class ReadOnlyAdmin(_ModelAdmin):
     @override
     def has_module_permission(self, request: HttpRequest) -> bool:
         return _holds_a_role(request)
+
+    @override
+    def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
+        if request.method not in SAFE_METHODS:
+            raise PermissionDenied  # before Django asks which database a write would go to
+        return super().changeform_view(request, *args, **options)
+
+    @override
+    def delete_view(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
+        raise PermissionDenied
 
     @override
     def get_exclude(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:

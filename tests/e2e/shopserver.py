@@ -99,13 +99,18 @@ class ShopServer:
         self._process.wait(10)
         self._process = None
 
-    def signal(self, number: int) -> int:
-        """Send a signal to the server as a supervisor would; returns its exit code."""
+    def signal(self, number: int) -> bool:
+        """Send a signal to the server as a supervisor would; returns whether all it had started is gone too."""
         assert self._process is not None
+        group = self._process.pid
         self._process.send_signal(number)
-        code = self._process.wait(20)
+        self._process.wait(20)
         self._process = None
-        return code
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        return False
 
     def log(self) -> str:
         return (self.home / "server.log").read_text(errors="replace")

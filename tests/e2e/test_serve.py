@@ -11,7 +11,7 @@ import pytest
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_stops_cleanly_with_all_it_started(fresh_shop, number):
     fresh_shop.start()
-    fresh_shop.signal(number)
+    assert fresh_shop.signal(number)
     with pytest.raises(OSError):
         fresh_shop.call("GET", "/livez")
     with socket.socket() as probe:

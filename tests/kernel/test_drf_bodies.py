@@ -1,9 +1,15 @@
 """Bodies in Django REST framework: what is refused, and how it is told."""
 
 import pytest
+from django.test import RequestFactory
 from rest_framework import serializers
+from rest_framework.decorators import api_view
 from rest_framework.exceptions import ValidationError
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
+from shop.gateway.body import check_body
+from shop.gateway.routes import Route, Who
 from shop.http.drf import Body, faults_of_drf
 
 pytestmark = pytest.mark.once
@@ -23,6 +29,26 @@ def faults(data):
     with pytest.raises(ValidationError) as refused:
         body.is_valid(raise_exception=True)
     return [(fault.field, fault.code) for fault in faults_of_drf(refused.value.detail)]
+
+
+@pytest.mark.parametrize("charset", ["utf-16", "utf-7", "latin-1", "rot13", "nonsense"])
+def test_a_charset_changes_nothing_of_what_is_read(charset):
+    factory = RequestFactory()
+    request = factory.generic("POST", "/", '{"a": "ä"}'.encode(), content_type=f"application/json; charset={charset}")
+    check_body(request, Route(method="POST", path="x", who=Who.ANYONE, has_body=True))
+    assert APIView().initialize_request(request).data == {"a": "ä"}
+
+
+@pytest.mark.parametrize(
+    "asked", [{"HTTP_ACCEPT": "text/html"}, {"HTTP_ACCEPT": "garbage"}, {"QUERY_STRING": "format=xml"}]
+)
+def test_the_answer_is_json_whatever_is_asked_for(asked):
+    @api_view(["GET"])
+    def view(request):
+        return Response({"a": 1})
+
+    answer = view(RequestFactory().get("/", **asked)).render()
+    assert (answer.status_code, answer["Content-Type"], answer.content) == (200, "application/json", b'{"a":1}')
 
 
 @pytest.mark.parametrize("data", [[], [1], "text", 7, True])

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 import pytest
-from django.db import connections
+from django.db import InterfaceError, OperationalError, connections
 
-from shop.contract import Event
+from shop.contract import Event, RemoteFault, ServiceUnavailable
 from shop.events import duty, handlers, inbox, jobs, on, publish, relay
 from shop.events.duty import lay_down, on_duty
 from shop.events.models import Duty, InboxEntry, OutboxEvent
@@ -309,6 +309,40 @@ def test_the_waiting_grows_and_the_fifth_failure_is_final(parcel, place, handle)
     assert all(wanted <= wait < wanted * 1.9 for wait, wanted in zip(waits, [0.5, 1.0, 2.0, 4.0], strict=False))
     assert waits[4:] == [None] * 4
     assert (row.state, row.attempts, row.reason, handled(place)) == ("dead", 5, "ZeroDivisionError", [])
+
+
+@pytest.mark.parametrize("error", [ServiceUnavailable(), OperationalError(), InterfaceError()], ids=repr)
+def test_an_outage_makes_no_event_dead_however_long_it_lasts(parcel, place, handle, error):
+    # given a handler whose service is away
+    outage = [error]
+
+    def ask(event):
+        for away in outage:
+            raise away
+
+    handle(ask)
+    send(parcel, place)
+    for _ in range(8):
+        work()
+        pass_time()
+    assert [(row.state, row.attempts) for row in entries()] == [("retry", 0)]
+    # when it is back
+    outage.clear()
+    work()
+    # then the event has its effect
+    assert (states(), handled(place)) == (["done"], [1])
+
+
+def test_a_fault_of_the_service_is_a_failure_of_the_event(parcel, place, handle):
+    def ask(event):
+        raise RemoteFault(detail="a bug")
+
+    handle(ask)
+    send(parcel, place)
+    for _ in range(5):
+        work()
+        pass_time()
+    assert [(row.state, row.reason) for row in entries()] == [("dead", "remote_fault")]
 
 
 @pytest.mark.parametrize("rounds", [1, 5], ids=["retrying", "dead"])

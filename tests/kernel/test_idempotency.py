@@ -8,6 +8,7 @@ from django.test import Client
 
 from shop.contract import ConflictError, InvalidError, NotFoundError, UnavailableError
 from shop.gateway import routes
+from shop.http import idempotency
 from shop.http.idempotency import answering, forget_old_claims, resource_id
 from shop.http.models import IdempotencyClaim
 from shop.http.problems import MalformedRequest
@@ -328,6 +329,16 @@ def test_many_copies_at_once_make_one_thing(in_threads):
     answers = in_threads(*[ask] * 5)
     assert {(answer.status_code, answer.content) for answer in answers} == {(201, answers[0].content)}
     assert (parcels(), edge.Act.calls) == (1, 1)
+
+
+def test_more_old_claims_than_a_batch_are_forgotten_in_one_go(customer, monkeypatch):
+    monkeypatch.setattr(idempotency, "BATCH", 2)
+    for number in range(5):
+        send(customer, key=f"k{number}")
+    for alias in ALIASES:
+        IdempotencyClaim.objects.using(alias).update(created_at=datetime.now(UTC) - timedelta(hours=25))
+    assert forget_old_claims(CONTEXT) == 5
+    assert claims() == []
 
 
 def test_old_claims_are_forgotten_and_young_ones_are_not(customer):

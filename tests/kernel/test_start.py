@@ -63,6 +63,10 @@ WRONG = {
         {"CONTEXTS": "catalog", "CATALOG_DATABASES": f"mysql://u:{SECRET}@h/d,postgres://u:{SECRET}@h:x/d"},
         ["CATALOG_DATABASES", "CATALOG_DATABASES"],
     ),
+    "malformed books of the fake provider": (
+        {"CONTEXTS": "ordering", "FAKE_PROVIDER_DATABASE": f"mysql://u:{SECRET}@h/d"},
+        ["FAKE_PROVIDER_DATABASE"],
+    ),
     "no database": ({"CONTEXTS": "catalog", "CATALOG_DATABASES": ","}, ["CATALOG_DATABASES"]),
     "several at once": (
         {"CONTEXTS": "tea,catalog", "PORT": "http", "RELAY_PAUSED": "perhaps", "SERVICE_TRANSPORT": "pigeon"},
@@ -114,7 +118,15 @@ def test_a_database_that_does_not_answer_is_no_start_error(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command", [("flush", "--noinput"), ("dumpdata",), ("loaddata", "x.json"), ("migrate", "shop")]
+    "command",
+    [
+        ("flush", "--noinput"),
+        ("dumpdata",),
+        ("loaddata", "x.json"),
+        ("migrate", "shop"),
+        ("migrate", "--plan"),
+        ("migrate", "--fake"),
+    ],
 )
 def test_commands_that_need_one_database_say_so(command, tmp_path):
     done = manage(*command, environment=clean_environment(tmp_path, CONTEXTS="catalog"))

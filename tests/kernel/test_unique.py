@@ -115,6 +115,17 @@ def test_all_values_are_reserved_or_none():
     assert [state(value) for value in VALUES if value != "coffee"] == [None, None, None]
 
 
+def test_whoever_waits_holds_nothing_that_another_may_wait_for(monkeypatch):
+    # given somebody who is just creating the first value in order
+    reserve(CONTEXT, KIND, {"coffee": target()})
+    # when another wants it and a second one, named before it
+    seen = []
+    monkeypatch.setattr(unique.time, "sleep", lambda _: seen.append(state("tea")))
+    reserve(CONTEXT, KIND, dict.fromkeys(["tea", "coffee"], target(RIGHT)))
+    # then it takes the second only after the first
+    assert set(seen) == {None}
+
+
 def test_values_of_two_kinds_never_meet():
     first, second = target(), target()
     reserve(CONTEXT, "sku", {"tea": first})

@@ -1,19 +1,40 @@
 """Use cases of ordering. `api` and `tasks` come in here, by these names."""
 
+from contexts.ordering.services.cancelling import cancel_order
+from contexts.ordering.services.carts import CartLineView, CartView, clear_cart, put_line, show_cart
+from contexts.ordering.services.checking_out import checkout
 from contexts.ordering.services.expiring import expire_overdue_orders
 from contexts.ordering.services.fulfilling import commit_stock, release_stock
 from contexts.ordering.services.paying import pay, reconcile_payments
-from contexts.ordering.services.placing import place_order
-from contexts.ordering.services.reading import get_order, orders_of_customer, orders_of_shop
-from contexts.ordering.services.refunding import give_money_back
-from contexts.ordering.services.views import LineView, OrderView, PaymentView, RefundView
+from contexts.ordering.services.placing import NewOrder, place_order
+from contexts.ordering.services.reading import (
+    OrderFilter,
+    TimelineView,
+    get_order,
+    orders_of_customer,
+    orders_of_shop,
+    timeline_of,
+)
+from contexts.ordering.services.refunding import give_money_back, request_refund
+from contexts.ordering.services.shipping import deliver, ship
+from contexts.ordering.services.views import LineView, OrderView, PaymentView, RefundView, ShipmentView
 
 __all__ = [
+    "CartLineView",
+    "CartView",
     "LineView",
+    "NewOrder",
+    "OrderFilter",
     "OrderView",
     "PaymentView",
     "RefundView",
+    "ShipmentView",
+    "TimelineView",
+    "cancel_order",
+    "checkout",
+    "clear_cart",
     "commit_stock",
+    "deliver",
     "expire_overdue_orders",
     "get_order",
     "give_money_back",
@@ -21,6 +42,11 @@ __all__ = [
     "orders_of_shop",
     "pay",
     "place_order",
+    "put_line",
     "reconcile_payments",
     "release_stock",
+    "request_refund",
+    "ship",
+    "show_cart",
+    "timeline_of",
 ]

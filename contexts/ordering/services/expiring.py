@@ -10,10 +10,11 @@ from contexts.ordering import domain
 from contexts.ordering.contract import OrderExpired
 from contexts.ordering.domain import OrderStatus
 from contexts.ordering.models import Order, Payment
-from contexts.ordering.services.providers import provider_named
-from contexts.ordering.services.settling import settle
-from shop.events import publish
+from contexts.ordering.services.settling import close_attempts
+from contexts.ordering.services.telling import tell
+from shop.events import one_by_one
 from shop.sharding import shard_atomic
+from shop.sharding.sharded import ShardedQuerySet
 
 log = structlog.get_logger(__name__)
 
@@ -26,19 +27,21 @@ def expire_overdue_orders() -> int:
     Open attempts are closed at the provider first; "already succeeded" settles the order instead.
     Emits: OrderExpired. Safe to repeat, and for several processes at once.
     """
-    overdue: Sequence[Order] = (
-        Order.objects.filter(status=OrderStatus.PENDING_PAYMENT, expires_at__lt=datetime.now(UTC))
-        .across()
-        .page(order=("expires_at", "id"), limit=BATCH)
-        .rows
+    overdue: Sequence[Order] = _overdue().across().page(order=("expires_at", "id"), limit=BATCH).rows
+    return one_by_one([order.pk for order in overdue], _expire)
+
+
+def _overdue() -> ShardedQuerySet[Order]:
+    rows: ShardedQuerySet[Order] = Order.objects.filter(
+        status=OrderStatus.PENDING_PAYMENT, expires_at__lt=datetime.now(UTC)
     )
-    return sum(_expire(order.pk) for order in overdue)
+    return rows
 
 
 def _expire(order_id: int) -> bool:
-    open_attempts = Payment.objects.on(order_id).filter(order_id=order_id, status__in=domain.OPEN_ATTEMPTS)
-    for payment in list(open_attempts):
-        settle(payment_id=payment.pk, intent=provider_named(payment.provider).cancel(key=payment.provider_key))
+    if not _overdue().filter(pk=order_id).exists():
+        return False  # paid for, or being paid for, since the list was made: nobody's fresh attempt is closed
+    close_attempts(order_id)
     now = datetime.now(UTC)
     with shard_atomic("ordering", order_id):
         order = Order.objects.select_for_update().get(pk=order_id)
@@ -47,9 +50,6 @@ def _expire(order_id: int) -> bool:
         if Payment.objects.filter(order_id=order_id, status__in=domain.OPEN_ATTEMPTS).exists():
             return False  # an attempt began meanwhile; the next round sees what came of it
         order.status = OrderStatus.EXPIRED
-        order.updated_at = now
-        order.event_seq += 1
-        order.save()
-        publish(OrderExpired(order_id=str(order.pk), customer_id=str(order.customer_id)), seq=order.event_seq)
+        tell(order, OrderExpired)
     log.info("order_expired", order_id=str(order_id))
     return True

@@ -1,15 +1,11 @@
 """What an order's fate means for its pieces: sold once it is placed, given back once it is dead."""
 
-from datetime import UTC, datetime
-
 import structlog
 
 from contexts.catalog.contract import CatalogService, OutOfStockError, ReservationCancelledError
-from contexts.ordering.contract import OrderCancelled
-from contexts.ordering.domain import AttemptStatus, OrderStatus
-from contexts.ordering.models import Order, OrderLine, Payment
-from contexts.ordering.services.settling import owe
-from shop.events import publish
+from contexts.ordering.domain import OrderStatus
+from contexts.ordering.models import Order, OrderLine
+from contexts.ordering.services.cancelling import cancel_locked
 from shop.services import resolve
 from shop.sharding import shard_atomic
 
@@ -28,10 +24,8 @@ def commit_stock(*, order_id: int) -> None:
         return  # dead meanwhile: its own event gives the pieces back
     try:
         resolve(CatalogService).commit(order_id=str(order_id), variant_ids=_variants(order_id))
-    except ReservationCancelledError:
-        log.info("stock_commit_overtaken", order_id=str(order_id))
-    except OutOfStockError:
-        _cancel_for_lost_stock(order_id)
+    except (OutOfStockError, ReservationCancelledError):
+        _cancel_for_lost_stock(order_id)  # which leaves an order alone that was cancelled meanwhile
 
 
 def release_stock(*, order_id: int) -> None:
@@ -49,15 +43,5 @@ def _cancel_for_lost_stock(order_id: int) -> None:
         order = Order.objects.select_for_update().get(pk=order_id)
         if order.status != OrderStatus.PLACED:
             return
-        for payment in Payment.objects.filter(order_id=order_id, status=AttemptStatus.CAPTURED, surplus=False):
-            owe(order, payment, payment.amount, STOCK_LOST)
-        order.status = OrderStatus.CANCELLED
-        order.cancel_reason = STOCK_LOST
-        order.updated_at = datetime.now(UTC)
-        order.event_seq += 1
-        order.save()
-        publish(
-            OrderCancelled(order_id=str(order.pk), customer_id=str(order.customer_id), reason=STOCK_LOST),
-            seq=order.event_seq,
-        )
+        cancel_locked(order, STOCK_LOST)
     log.warning("order_cancelled", order_id=str(order_id), reason=STOCK_LOST)

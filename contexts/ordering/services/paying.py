@@ -20,6 +20,7 @@ from contexts.ordering.services.providers import PaymentProvider, provider_named
 from contexts.ordering.services.settling import settle
 from contexts.ordering.services.views import PaymentView
 from shop.contract import Fault, Money, NotFoundError
+from shop.events import one_by_one
 from shop.services import resolve
 from shop.sharding import shard_atomic
 
@@ -133,8 +134,11 @@ def reconcile_payments() -> int:
         .page(order=("updated_at", "id"), limit=BATCH)
         .rows
     )
-    for row in rows:
-        intent = provider_named(row.provider).cancel(key=row.provider_key)
-        settle(payment_id=row.pk, intent=intent)
-        log.info("payment_reconciled", payment_id=str(row.pk), status=intent.status)
-    return len(rows)
+    return one_by_one(rows, _reconcile)
+
+
+def _reconcile(row: Payment) -> int:
+    intent = provider_named(row.provider).cancel(key=row.provider_key)
+    settle(payment_id=row.pk, intent=intent)
+    log.info("payment_reconciled", payment_id=str(row.pk), status=intent.status)
+    return 1

@@ -1,6 +1,7 @@
 """Placing an order: hold the pieces, then write the order. Paid for later."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
@@ -17,71 +18,102 @@ from contexts.catalog.contract import (
 )
 from contexts.ordering import domain
 from contexts.ordering.contract import OrderCreated, OrderLineRequest
-from contexts.ordering.models import Order, OrderLine
+from contexts.ordering.models import MAX_LINE_NAME, Order, OrderLine
 from contexts.ordering.services.reading import view_of
+from contexts.ordering.services.telling import note
 from contexts.ordering.services.views import OrderView, order_view
-from shop.contract import ConflictError, ContextError, Fault, Money
+from shop.contract import ConflictError, ContextError, Fault, InvalidError, Money
 from shop.events import publish
 from shop.services import resolve
 from shop.sharding import new_id, shard_atomic
 
 
-def place_order(
-    *,
-    order_id: int,
-    customer_id: int,
-    lines: Sequence[OrderLineRequest],
-    shipping_address: Mapping[str, str | None],
-    expected_total: Money | None,
-    within_effect: Callable[[OrderView], None],
-) -> OrderView:
-    """Hold the pieces of all lines and write the order at today's prices, waiting for its payment.
+def _no_cart(_: Order) -> None:
+    """The order is made from no cart."""
 
-    Args:
+
+def _always() -> bool:
+    """Nobody else may be making the same order."""
+    return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewOrder:
+    """An order to be placed.
+
+    Attributes:
         order_id: The ID it will have, in the customer's bucket; the same again gives the same order.
         customer_id: Whose order it is.
         lines: What is bought, each variant once.
         shipping_address: Where it goes.
         expected_total: What the shopper agreed to.
+        within_order: Called with the order first thing in the transaction that writes it.
+        give_up: Called when it can't be placed; whether its pieces may be given back.
+    """
+
+    order_id: int
+    customer_id: int
+    lines: Sequence[OrderLineRequest]
+    shipping_address: Mapping[str, str | None]
+    expected_total: Money | None
+    within_order: Callable[[Order], None] = _no_cart
+    give_up: Callable[[], bool] = _always
+
+
+def place_order(new: NewOrder, *, within_effect: Callable[[OrderView], None]) -> OrderView:
+    """Hold the pieces of all lines and write the order at today's prices, waiting for its payment.
+
+    Args:
+        new: What is ordered.
         within_effect: Called with the order inside the transaction that writes it.
 
     Emits: OrderCreated. Database: the customer's shard, one transaction; catalog is asked before it.
-    Safe to repeat: by ``order_id``. A crash in between leaves a hold that expires.
+    Safe to repeat: by the order's ID. A crash in between leaves a hold that expires.
 
     Raises:
-        DuplicateLineError, CurrencyMismatchError, TotalChangedError: As named.
+        DuplicateLineError, CurrencyMismatchError, TotalChangedError, TotalTooLargeError: As named.
         OutOfStockError, NotForSaleError, VariantNotFoundError: From catalog, with the lines at fault.
     """
-    domain.refuse_duplicates(lines)
-    if known := _known(order_id):
+    domain.refuse_duplicates(new.lines)
+    if known := known_order(new.order_id):
         return known
     now = datetime.now(UTC)
     expires_at = now + timedelta(seconds=int(settings.CONTEXT_SETTINGS["PAYMENT_WINDOW_SECONDS"]))
-    offers = _reserve(order_id, lines, expires_at + domain.HOLD_LASTS_LONGER)
-    totals = _agreed_totals(order_id, lines, offers, expected_total)
-    order = _new_order(order_id, customer_id, totals)
-    order.shipping_address = dict(shipping_address)
-    order.expires_at, order.created_at, order.updated_at = expires_at, now, now
-    rows = [_new_line(order, i, lines[i].quantity, offers[i], totals.line_totals[i]) for i in range(len(lines))]
+    offers = _reserve(new.order_id, new.lines, expires_at + domain.HOLD_LASTS_LONGER)
     try:
-        return _write(order, rows, within_effect)
-    except IntegrityError:
-        if known := _known(order_id):
-            return known  # whoever took over a lapsed Idempotency-Key was faster
+        totals = domain.totals([line.quantity for line in new.lines], [offer.price for offer in offers])
+        domain.refuse_other_total(new.expected_total, totals)
+        order = _new_order(new, totals)
+        order.expires_at, order.created_at, order.updated_at = expires_at, now, now
+        rows = [
+            _new_line(order, i, new.lines[i].quantity, offers[i], totals.line_totals[i]) for i in range(len(offers))
+        ]
+        return _write(new, order, rows, within_effect)
+    except (IntegrityError, ConflictError, InvalidError):
+        if known := known_order(new.order_id):
+            return known  # another one placed the same order: a lapsed Idempotency-Key, or the same cart
+        if new.give_up():
+            held = [line.variant_id for line in new.lines]
+            resolve(CatalogService).cancel(order_id=str(new.order_id), variant_ids=held)
         raise
 
 
-def _write(order: Order, rows: Sequence[OrderLine], within_effect: Callable[[OrderView], None]) -> OrderView:
+def _write(
+    new: NewOrder, order: Order, rows: Sequence[OrderLine], within_effect: Callable[[OrderView], None]
+) -> OrderView:
     with shard_atomic("ordering", order.pk):
+        new.within_order(order)
         order.save(force_insert=True)
         OrderLine.objects.bulk_create(rows)
         publish(OrderCreated(order_id=str(order.pk), customer_id=str(order.customer_id)), seq=order.event_seq)
+        note(order, "order_created")
         placed = order_view(order, rows)
         within_effect(placed)
     return placed
 
 
-def _known(order_id: int) -> OrderView | None:
+def known_order(order_id: int) -> OrderView | None:
+    """The order, if it was placed."""
     order: Order | None = Order.objects.on(order_id).filter(pk=order_id).first()
     return view_of(order) if order is not None else None
 
@@ -93,20 +125,6 @@ def _reserve(order_id: int, lines: Sequence[OrderLineRequest], expires_at: datet
     except (OutOfStockError, NotForSaleError, VariantNotFoundError) as refusal:
         refusal.faults = _faults(lines, refusal.lines, refusal)
         raise
-
-
-def _agreed_totals(
-    order_id: int, lines: Sequence[OrderLineRequest], offers: Sequence[Offer], expected_total: Money | None
-) -> domain.Totals:
-    """What the held pieces cost; if the shopper did not agree to it they are given back."""
-    try:
-        totals = domain.totals([line.quantity for line in lines], [offer.price for offer in offers])
-        domain.refuse_other_total(expected_total, totals)
-    except ConflictError:
-        held = [line.variant_id for line in lines]
-        resolve(CatalogService).cancel(order_id=str(order_id), variant_ids=held)
-        raise
-    return totals
 
 
 def _faults(lines: Sequence[OrderLineRequest], refused: Sequence[Refusal], refusal: ContextError) -> tuple[Fault, ...]:
@@ -125,10 +143,10 @@ def _faults(lines: Sequence[OrderLineRequest], refused: Sequence[Refusal], refus
     )
 
 
-def _new_order(order_id: int, customer_id: int, totals: domain.Totals) -> Order:
+def _new_order(new: NewOrder, totals: domain.Totals) -> Order:
     return Order(
-        id=order_id,
-        customer_id=customer_id,
+        id=new.order_id,
+        customer_id=new.customer_id,
         status=domain.OrderStatus.PENDING_PAYMENT,
         currency=totals.currency,
         subtotal=totals.subtotal,
@@ -136,6 +154,7 @@ def _new_order(order_id: int, customer_id: int, totals: domain.Totals) -> Order:
         shipping_total=totals.shipping_total,
         tax_total=totals.tax_total,
         total=totals.total,
+        shipping_address=dict(new.shipping_address),
     )
 
 
@@ -147,7 +166,7 @@ def _new_line(order: Order, position: int, quantity: int, offer: Offer, total: i
         variant_id=int(offer.variant_id),
         product_id=int(offer.product_id),
         sku=offer.sku,
-        name=offer.name,
+        name=offer.name[:MAX_LINE_NAME],  # catalog sets no bound: options are part of it
         quantity=quantity,
         unit_price=offer.price.amount,
         total=total,

@@ -9,9 +9,9 @@ from contexts.ordering import domain
 from contexts.ordering.contract import OrderPlaced
 from contexts.ordering.domain import AttemptStatus, OrderStatus
 from contexts.ordering.models import Order, Payment, PaymentEvent, Refund
-from contexts.ordering.services.providers import Intent
+from contexts.ordering.services.providers import Intent, provider_named
+from contexts.ordering.services.telling import note, tell
 from contexts.ordering.services.views import PaymentView, payment_view
-from shop.events import publish
 from shop.sharding import new_id, shard_atomic
 
 
@@ -39,6 +39,13 @@ def settle(
     return view
 
 
+def close_attempts(order_id: int) -> None:
+    """Close every open attempt at its provider; "already succeeded" settles the order instead. Safe to repeat."""
+    attempts = Payment.objects.on(order_id).filter(order_id=order_id, status__in=domain.OPEN_ATTEMPTS)
+    for payment in list(attempts):
+        settle(payment_id=payment.pk, intent=provider_named(payment.provider).cancel(key=payment.provider_key))
+
+
 def _apply(order: Order, payment: Payment, intent: Intent) -> None:
     now = datetime.now(UTC)
     takes_it = order.status == OrderStatus.PENDING_PAYMENT
@@ -50,16 +57,17 @@ def _apply(order: Order, payment: Payment, intent: Intent) -> None:
     payment.save()
     if intent.status in PaymentEvent.Kind.values:
         _write_event(payment, PaymentEvent.Kind(intent.status), intent.amount, intent.reference)
+        note(order, f"payment_{intent.status}", provider=payment.provider, amount=intent.amount)
     if payment.surplus:
-        owe(order, payment, intent.amount, "surplus")
+        owe(order, payment, "surplus")
     update_payment_status(order)
-    order.updated_at = now
     if takes_it and order.payment_status == domain.PaymentStatus.PAID:
         order.status = OrderStatus.PLACED
         order.placed_at = now
-        order.event_seq += 1
-        publish(OrderPlaced(order_id=str(order.pk), customer_id=str(order.customer_id)), seq=order.event_seq)
-    order.save()
+        tell(order, OrderPlaced)
+    else:
+        order.updated_at = now
+        order.save()
 
 
 def _is_captured(order: Order) -> bool:
@@ -80,18 +88,27 @@ def write_refunded(payment: Payment, amount: int, reference: str) -> None:
     _write_event(payment, PaymentEvent.Kind.REFUNDED, amount, reference)
 
 
-def owe(order: Order, payment: Payment, amount: int, reason: str) -> None:
-    """Write that money of ``payment`` has to go back; a job does it. Once per payment and reason."""
-    Refund.objects.get_or_create(
-        payment_id=payment.pk,
-        reason=reason,
-        defaults={
-            "id": new_id("ordering", near=payment.pk),
-            "order_id": order.pk,
-            "amount": amount,
-            "created_at": datetime.now(UTC),
-        },
-    )
+def owe(order: Order, payment: Payment, reason: str) -> None:
+    """Write that all that is left of a captured payment has to go back; a job does it. Once per payment."""
+    left = refundable(payment)
+    if left and not Refund.objects.filter(payment_id=payment.pk, by_system=True).exists():
+        Refund.objects.create(
+            id=new_id("ordering", near=payment.pk),
+            order=order,
+            payment=payment,
+            amount=left,
+            reason=reason,
+            by_system=True,
+            created_at=datetime.now(UTC),
+        )
+
+
+def refundable(payment: Payment) -> int:
+    """What was captured of a payment and is not on its way back. The caller holds the payment's order locked."""
+    captured = PaymentEvent.objects.filter(payment_id=payment.pk, kind=PaymentEvent.Kind.CAPTURED)
+    refunds = Refund.objects.filter(payment_id=payment.pk).exclude(status=Refund.Status.FAILED)
+    taken = captured.aggregate(sum=Sum("amount"))["sum"] or 0
+    return int(taken - (refunds.aggregate(sum=Sum("amount"))["sum"] or 0))
 
 
 def update_payment_status(order: Order) -> None:

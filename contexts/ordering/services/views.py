@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from contexts.ordering.models import Order, OrderLine, Payment, Refund
+from contexts.ordering.models import Order, OrderLine, Payment, Refund, Shipment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +47,17 @@ class RefundView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShipmentView:
+    """A parcel."""
+
+    id: int
+    carrier: str
+    tracking_number: str
+    created_at: datetime
+    delivered_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderView:
     """One order; lines in the order asked, payments and refunds oldest first."""
 
@@ -65,6 +76,7 @@ class OrderView:
     shipping_address: Mapping[str, str | None]
     payments: tuple[PaymentView, ...]
     refunds: tuple[RefundView, ...]
+    shipments: tuple[ShipmentView, ...]
     expires_at: datetime
     created_at: datetime
     placed_at: datetime | None
@@ -90,6 +102,7 @@ def order_view(
     lines: Iterable[OrderLine],
     payments: Iterable[Payment] = (),
     refunds: Iterable[Refund] = (),
+    shipments: Iterable[Shipment] = (),
 ) -> OrderView:
     """An order as a value."""
     return OrderView(
@@ -107,7 +120,8 @@ def order_view(
         total=order.total,
         shipping_address=order.shipping_address,
         payments=tuple(payment_view(row) for row in sorted(payments, key=lambda row: row.pk)),
-        refunds=tuple(_refund_view(row, order.currency) for row in sorted(refunds, key=lambda row: row.pk)),
+        refunds=tuple(refund_view(row, order.currency) for row in sorted(refunds, key=lambda row: row.pk)),
+        shipments=tuple(shipment_view(row) for row in shipments),
         expires_at=order.expires_at,
         created_at=order.created_at,
         placed_at=order.placed_at,
@@ -127,7 +141,8 @@ def _line_view(line: OrderLine) -> LineView:
     )
 
 
-def _refund_view(row: Refund, currency: str) -> RefundView:
+def refund_view(row: Refund, currency: str) -> RefundView:
+    """A refund as a value."""
     return RefundView(
         id=row.pk,
         amount=row.amount,
@@ -135,4 +150,15 @@ def _refund_view(row: Refund, currency: str) -> RefundView:
         reason=row.reason,
         status=row.status,
         created_at=row.created_at,
+    )
+
+
+def shipment_view(row: Shipment) -> ShipmentView:
+    """A shipment as a value."""
+    return ShipmentView(
+        id=row.pk,
+        carrier=row.carrier,
+        tracking_number=row.tracking_number,
+        created_at=row.created_at,
+        delivered_at=row.delivered_at,
     )

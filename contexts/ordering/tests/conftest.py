@@ -52,6 +52,18 @@ class Api:
             f"/api/v1/ordering/{path}", json.dumps(body), content_type="application/json", **headers
         )
 
+    def put(self, variant: int, quantity: int) -> Any:
+        headers: Any = bearer(self.caller)
+        path = f"/api/v1/ordering/cart/lines/{public_id('var', variant)}"
+        return self._client.put(path, json.dumps({"quantity": quantity}), content_type="application/json", **headers)
+
+    def delete(self, path: str) -> Any:
+        headers: Any = bearer(self.caller)
+        return self._client.delete(f"/api/v1/ordering/{path}", **headers)
+
+    def checkout(self, key: str | None = None, **more: Any) -> Any:
+        return self.post("cart/checkout", {"shipping_address": ADDRESS, **more}, key)
+
     def order(self, *lines: tuple[int, int], key: str | None = None, **more: Any) -> Any:
         return self.post("orders", order_body(*lines, **more), key)
 

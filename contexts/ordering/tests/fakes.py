@@ -1,8 +1,10 @@
 """A catalog for ordering's tests: it remembers what it was asked and says what it is told to."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
+from threading import RLock
 
 from contexts.catalog.contract import (
     CatalogService,
@@ -12,6 +14,7 @@ from contexts.catalog.contract import (
     ReservationCancelledError,
     StockRequest,
     StockState,
+    VariantNotFoundError,
 )
 from shop.contract import Money
 
@@ -26,15 +29,26 @@ class FakeCatalog(CatalogService):
     sold: dict[str, dict[str, int]] = field(default_factory=dict)
     cancelled: set[str] = field(default_factory=set)
     expires: dict[str, datetime] = field(default_factory=dict)
+    name: str = "Teapot"
     lost: bool = False
     broken: Exception | None = None
+    withdrawn: set[str] = field(default_factory=set)
+    lock: AbstractContextManager[object] = field(default_factory=RLock)
 
     def offers(self, *, variant_ids: Sequence[str]) -> tuple[Offer, ...]:
+        if unknown := [variant_id for variant_id in variant_ids if variant_id not in self.prices]:
+            raise VariantNotFoundError(lines=tuple(Refusal(variant_id=variant_id) for variant_id in unknown))
         return tuple(self._offer(variant_id) for variant_id in variant_ids)
 
     def reserve(self, *, order_id: str, lines: Sequence[StockRequest], expires_at: datetime) -> tuple[Offer, ...]:
         if self.broken:
             raise self.broken
+        with self.lock:
+            self._hold(order_id, lines)
+            self.expires[order_id] = max(expires_at, self.expires.get(order_id, expires_at))
+        return self.offers(variant_ids=[line.variant_id for line in lines])
+
+    def _hold(self, order_id: str, lines: Sequence[StockRequest]) -> None:
         if order_id in self.cancelled:
             raise ReservationCancelledError
         if order_id not in self.held:
@@ -45,8 +59,6 @@ class FakeCatalog(CatalogService):
             for line in lines:
                 self.free[line.variant_id] -= line.quantity
             self.held[order_id] = {line.variant_id: line.quantity for line in lines}
-        self.expires[order_id] = max(expires_at, self.expires.get(order_id, expires_at))
-        return self.offers(variant_ids=[line.variant_id for line in lines])
 
     def commit(self, *, order_id: str, variant_ids: Sequence[str]) -> None:
         if self.broken:
@@ -77,8 +89,8 @@ class FakeCatalog(CatalogService):
             variant_id=variant_id,
             product_id=variant_id,
             sku=f"SKU-{variant_id[-4:]}",
-            name="Teapot",
+            name=self.name,
             price=self.prices[variant_id],
             available=self.free[variant_id],
-            for_sale=True,
+            for_sale=variant_id not in self.withdrawn,
         )

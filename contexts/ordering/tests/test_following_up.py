@@ -4,13 +4,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from contexts.catalog.contract import ReservationCancelledError
 from contexts.ordering import services
-from contexts.ordering.models import Order
+from contexts.ordering.contract import UnknownProviderError
+from contexts.ordering.models import Order, Payment, Refund
+from contexts.ordering.services import expiring
 from contexts.ordering.services.providers.fake import FakeProvider
 from contexts.ordering.tests.conftest import TEAPOT
 from shop.contract import ServiceUnavailable
 from shop.events.models import InboxEntry
 from shop.events.relay import relay, retry
+from shop.services import acting_as
 from shop.sharding import aliases_of, shard_atomic
 from shop.sharding.public_ids import number_of
 
@@ -73,6 +77,32 @@ def test_lost_pieces_cancel_the_order_and_give_the_money_back(api, order, catalo
     assert str(number(order)) in catalog.cancelled
 
 
+def test_a_placed_order_whose_hold_was_cancelled_is_not_left_without_pieces(api, order, catalog):
+    # given a paid order that is alive, and a hold that is not
+    api.pay(order)
+    catalog.cancelled.add(str(number(order)))
+    # when its event is handled, then the money goes back
+    hand_over()
+    assert services.give_money_back() == 1
+    after = api.get(f"orders/{order['id']}").json()
+    assert (after["status"], after["payment_status"]) == ("cancelled", "refunded")
+
+
+def test_a_hold_cancelled_together_with_its_order_is_as_it_should_be(api, order, catalog, monkeypatch):
+    # given an order that is cancelled while catalog is asked to sell its pieces
+    api.pay(order)
+
+    def cancelled_meanwhile(*, order_id, variant_ids):
+        with acting_as("ordering"), shard_atomic("ordering", int(order_id)):
+            Order.objects.filter(pk=int(order_id)).update(status="cancelled")
+        raise ReservationCancelledError
+
+    monkeypatch.setattr(catalog, "commit", cancelled_meanwhile)
+    # when the event is handled, then no money is owed for it
+    hand_over()
+    assert services.give_money_back() == 0
+
+
 def test_an_order_nobody_pays_expires_and_gives_its_pieces_back(order, api, catalog):
     overdue(order)
     assert services.expire_overdue_orders() == 1
@@ -108,6 +138,59 @@ def test_an_open_attempt_is_closed_at_the_provider_before_the_order_expires(orde
     assert services.expire_overdue_orders() == 1
     after = api.get(f"orders/{order['id']}").json()
     assert (after["status"], [p["status"] for p in after["payments"]]) == ("expired", ["cancelled"])
+
+
+@pytest.mark.parametrize("job", ["expire_overdue_orders", "reconcile_payments"])
+def test_an_order_that_can_not_be_worked_on_holds_up_no_other(api, monkeypatch, job):
+    # given two attempts whose answers never came, the provider of the older one being gone
+    orders = [api.order((TEAPOT, 1)).json() for _ in range(2)]
+    with monkeypatch.context() as patched:
+        patched.setattr(FakeProvider, "create", _die)
+        for each in orders:
+            api.pay(each)
+    broken, sound = (number(each) for each in orders)
+    for order_id, seconds in ((broken, 120), (sound, 60)):
+        past = datetime.now(UTC) - timedelta(seconds=seconds)
+        with shard_atomic("ordering", order_id):
+            Order.objects.filter(pk=order_id).update(expires_at=past)
+            Payment.objects.filter(order_id=order_id).update(updated_at=past)
+    with shard_atomic("ordering", broken):
+        Payment.objects.filter(order_id=broken).update(provider="gone")
+    # when the job comes round, then it says what is wrong, and has done the other
+    with pytest.raises(UnknownProviderError):
+        getattr(services, job)()
+    assert [Payment.objects.get(order_id=each).status for each in (broken, sound)] == ["pending", "cancelled"]
+
+
+def test_a_refund_that_fails_holds_up_no_other(api, catalog, monkeypatch):
+    # given two orders whose money has to go back
+    orders = [api.order((TEAPOT, 1)).json() for _ in range(2)]
+    for each in orders:
+        api.pay(each)
+    catalog.lost = True
+    hand_over()
+    broken, _ = (Refund.objects.get(order_id=number(each)) for each in orders)
+    refund = FakeProvider.refund
+
+    def refuse_first(provider, *, key, **more):
+        return _die() if key.startswith(str(broken.pk)) else refund(provider, key=key, **more)
+
+    monkeypatch.setattr(FakeProvider, "refund", refuse_first)
+    # when the job comes round, then only the broken one still waits
+    with pytest.raises(RuntimeError):
+        services.give_money_back()
+    assert [Refund.objects.get(order_id=number(each)).status for each in orders] == ["pending", "succeeded"]
+
+
+def test_an_attempt_begun_after_the_sweepers_list_was_made_is_left_alone(order, api, monkeypatch):
+    # given an attempt that is open since a moment ago, and moved its order's expiry out
+    with monkeypatch.context() as patched:
+        patched.setattr(FakeProvider, "create", _die)
+        api.pay(order)
+    # when the sweeper comes to the order, which its list still calls overdue
+    assert not expiring._expire(number(order))
+    # then the attempt can still come through
+    assert [p["status"] for p in api.get(f"orders/{order['id']}").json()["payments"]] == ["pending"]
 
 
 def test_a_payment_begun_late_moves_order_and_hold_out(order, api, catalog):

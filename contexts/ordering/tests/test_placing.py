@@ -6,7 +6,8 @@ from contexts.ordering.models import Order
 from contexts.ordering.tests.conftest import SPOON, TEAPOT, Api, order_body
 from shop.contract import ServiceUnavailable
 from shop.events.models import OutboxEvent
-from shop.sharding import alias_of
+from shop.sharding import alias_of, shard_atomic
+from shop.sharding.public_ids import number_of
 from tests.plugin import bearer, make_principal
 
 
@@ -86,6 +87,33 @@ def test_two_currencies_give_the_pieces_back(api, catalog):
     assert (catalog.free[str(TEAPOT)], catalog.free[str(SPOON)]) == (10, 5)
 
 
+def test_a_total_beyond_what_can_be_stored_is_refused_and_gives_the_pieces_back(api, catalog):
+    # given two variants at the highest price, a million pieces each
+    variants = [catalog.stock(variant, 10**6, price=10**12) for variant in (TEAPOT, SPOON)]
+    # when all of them are ordered, then it is the order's fault
+    answer = api.order(*[(variant, 10**6) for variant in variants])
+    assert (answer.status_code, answer.json()["code"]) == (422, "total_too_large")
+    assert catalog.free[str(TEAPOT)] == 10**6
+
+
+def test_a_long_name_is_cut_to_what_a_line_holds(api, catalog):
+    catalog.name = "Teapot " * 60
+    answer = api.order((TEAPOT, 1))
+    assert answer.status_code == 201
+    assert answer.json()["lines"][0]["name"] == catalog.name[:300]
+
+
+def test_an_address_that_would_not_be_accepted_any_more_is_still_shown(api):
+    # given an order to a country that has left the list since
+    order = api.order((TEAPOT, 1)).json()
+    number = number_of("ord", order["id"])
+    with shard_atomic("ordering", number):
+        Order.objects.filter(pk=number).update(shipping_address={**order["shipping_address"], "country": "YU"})
+    # then it is read as it was written
+    answer = api.get(f"orders/{order['id']}")
+    assert (answer.status_code, answer.json()["shipping_address"]["country"]) == (200, "YU")
+
+
 def test_the_same_key_gives_the_same_bytes_and_one_order(api, catalog):
     first = api.order((TEAPOT, 1), key="k")
     second = api.order((TEAPOT, 1), key="k")
@@ -119,8 +147,8 @@ def test_an_unavailable_catalog_is_503_and_the_key_can_be_used_again(api, catalo
 def test_a_crash_after_the_order_was_written_gives_that_order_to_the_next_try(api, catalog, monkeypatch):
     # given an answer that breaks off after the order was committed
     with monkeypatch.context() as patched:
-        patched.setattr("contexts.ordering.api.operations.answering", _keep_nothing)
-        patched.setattr("contexts.ordering.api.operations._created_order", _crash)
+        patched.setattr("contexts.ordering.api.orders.answering", _keep_nothing)
+        patched.setattr("contexts.ordering.api.orders.created_order", _crash)
         assert api.order((TEAPOT, 1), key="k").status_code == 500
     # when the same request comes again, then it finds its order
     answer = api.order((TEAPOT, 1), key="k")

@@ -1,12 +1,14 @@
 """`manage.py migrate` without `--database` migrates every database, so that nobody has to name one."""
 
-from typing import Any
+from typing import Any, Final
 
 from django.core.management import CommandError, call_command
 from django.core.management.commands.migrate import Command as DjangoMigrate
 from django.db import DEFAULT_DB_ALIAS
 
 from shop.sharding.first_migrate import ForeignDatabase, recognise
+
+OF_ONE_DATABASE: Final = ("plan", "fake", "fake_initial", "prune", "run_syncdb")
 
 
 class Command(DjangoMigrate):
@@ -21,7 +23,7 @@ class Command(DjangoMigrate):
                 raise CommandError(str(error), returncode=2) from error
             super().handle(*args, **options)
             return
-        if options["app_label"]:
-            self.stderr.write("an app is migrated on one database: add --database <alias>")
+        if options["app_label"] or any(options[name] for name in OF_ONE_DATABASE):
+            self.stderr.write("that is done on one database: add --database <alias>")
             raise SystemExit(2)
         call_command("migrate_contexts", check=options["check_unapplied"], stdout=self.stdout)

@@ -1,57 +1,34 @@
-"""Shapes of ordering's requests and answers, as the API promises them."""
+"""Answers of ordering, as the API promises them."""
 
-from typing import Annotated, Self
+from collections.abc import Sequence
+from typing import Any, Self
 
 from ninja import Schema
-from pydantic import Field
 
-from contexts.ordering.services import LineView, OrderView, PaymentView, RefundView
-from shop.http.ninja import Body, Country, Moment, MoneyOut, Text
+from contexts.ordering.services import (
+    CartLineView,
+    CartView,
+    LineView,
+    OrderView,
+    PaymentView,
+    RefundView,
+    ShipmentView,
+    TimelineView,
+)
+from shop.http.ninja import Moment, MoneyOut
 from shop.sharding.public_ids import order_number, public_id
 
-MAX_LINES = 1_500
-MAX_QUANTITY = 1_000_000
 
+class AddressOut(Schema):
+    """Where an order goes, as it was given: what is accepted may change, what was accepted stays readable."""
 
-class LineIn(Body):
-    """So many pieces of a variant."""
-
-    variant_id: str
-    quantity: Annotated[int, Field(ge=1, le=MAX_QUANTITY)]
-
-
-class AddressIn(Body):
-    """Where an order goes; the country by its ISO 3166-1 alpha-2 code."""
-
-    name: Text
-    line1: Text
-    line2: Text | None = None
-    city: Text
-    region: Text | None = None
-    postal_code: Annotated[Text, Field(max_length=20)]
-    country: Country
-
-
-class MoneyIn(Body):
-    """Integer minor units and an ISO 4217 code."""
-
-    amount: Annotated[int, Field(ge=0, le=10**18)]
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
-
-
-class OrderIn(Body):
-    """`POST /orders`."""
-
-    lines: Annotated[list[LineIn], Field(min_length=1, max_length=MAX_LINES)]
-    shipping_address: AddressIn
-    expected_total: MoneyIn | None = None
-
-
-class PaymentIn(Body):
-    """`POST /orders/{id}/payments`."""
-
-    provider: Text
-    token: Text
+    name: str
+    line1: str
+    line2: str | None
+    city: str
+    region: str | None
+    postal_code: str
+    country: str
 
 
 class LineOut(Schema):
@@ -135,6 +112,17 @@ class ShipmentOut(Schema):
     created_at: Moment
     delivered_at: Moment | None
 
+    @classmethod
+    def of(cls, shipment: ShipmentView) -> Self:
+        """The shipment as the API shows it."""
+        return cls(
+            id=public_id("shp", shipment.id),
+            carrier=shipment.carrier,
+            tracking_number=shipment.tracking_number,
+            created_at=shipment.created_at,
+            delivered_at=shipment.delivered_at,
+        )
+
 
 class OrderOut(Schema):
     """One order, whole."""
@@ -152,7 +140,7 @@ class OrderOut(Schema):
     shipping_total: MoneyOut
     tax_total: MoneyOut
     total: MoneyOut
-    shipping_address: AddressIn
+    shipping_address: AddressOut
     payments: list[PaymentOut]
     shipments: list[ShipmentOut]
     refunds: list[RefundOut]
@@ -177,9 +165,9 @@ class OrderOut(Schema):
             fulfilment_status=order.fulfilment_status,
             currency=order.currency,
             lines=[LineOut.of(line, order.currency) for line in order.lines],
-            shipping_address=AddressIn.model_validate(order.shipping_address),
+            shipping_address=AddressOut.model_validate(dict(order.shipping_address)),
             payments=[PaymentOut.of(payment) for payment in order.payments],
-            shipments=[],
+            shipments=[ShipmentOut.of(shipment) for shipment in order.shipments],
             refunds=[RefundOut.of(refund) for refund in order.refunds],
             expires_at=order.expires_at,
             created_at=order.created_at,
@@ -194,3 +182,62 @@ class OrderList(Schema):
 
     data: list[OrderOut]
     next_cursor: str | None
+
+
+class CartLineOut(Schema):
+    """One line at the price of this moment."""
+
+    variant_id: str
+    sku: str
+    name: str
+    quantity: int
+    unit_price: MoneyOut
+    total: MoneyOut
+    available: int
+
+    @classmethod
+    def of(cls, line: CartLineView) -> Self:
+        """The line as the API shows it."""
+        currency = line.unit_price.currency
+        return cls(
+            variant_id=public_id("var", line.variant_id),
+            sku=line.sku,
+            name=line.name,
+            quantity=line.quantity,
+            unit_price=MoneyOut(amount=line.unit_price.amount, currency=currency),
+            total=MoneyOut(amount=line.total, currency=currency),
+            available=line.available,
+        )
+
+
+class CartOut(Schema):
+    """A cart; ``total`` is null while it is empty, or holds more than one currency."""
+
+    version: int
+    lines: list[CartLineOut]
+    total: MoneyOut | None
+
+    @classmethod
+    def of(cls, cart: CartView) -> Self:
+        """The cart as the API shows it."""
+        total = MoneyOut(amount=cart.total.amount, currency=cart.total.currency) if cart.total else None
+        return cls(version=cart.version, lines=[CartLineOut.of(line) for line in cart.lines], total=total)
+
+
+class TimelineEntryOut(Schema):
+    """One thing that happened."""
+
+    at: Moment
+    type: str
+    data: dict[str, Any]
+
+
+class TimelineOut(Schema):
+    """What happened to an order, oldest first."""
+
+    data: list[TimelineEntryOut]
+
+    @classmethod
+    def of(cls, entries: Sequence[TimelineView]) -> Self:
+        """The timeline as the API shows it."""
+        return cls(data=[TimelineEntryOut(at=e.at, type=e.type, data=dict(e.data)) for e in entries])

@@ -1,0 +1,70 @@
+"""Shipping and delivery, by the order desk. Whole orders ship at once."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from contexts.ordering.contract import InvalidTransitionError, OrderDelivered, OrderShipped
+from contexts.ordering.domain import FulfilmentStatus, OrderStatus
+from contexts.ordering.models import Order, Shipment
+from contexts.ordering.services.reading import view_of
+from contexts.ordering.services.telling import tell
+from contexts.ordering.services.views import OrderView, ShipmentView, shipment_view
+from shop.contract import NotFoundError
+from shop.sharding import new_id, shard_atomic
+
+
+def ship(
+    *, order_id: int, carrier: str, tracking_number: str, within_effect: Callable[[ShipmentView], None]
+) -> ShipmentView:
+    """Hand a placed order to a carrier.
+
+    Emits: OrderShipped. Database: the order's shard, one transaction.
+
+    Raises:
+        NotFoundError: There is no such order.
+        InvalidTransitionError: It is not placed, or shipped already.
+    """
+    with shard_atomic("ordering", order_id):
+        order = _locked(order_id)
+        if order.status != OrderStatus.PLACED or order.fulfilment_status != FulfilmentStatus.UNFULFILLED:
+            raise InvalidTransitionError(detail=f"the order is {order.status} and {order.fulfilment_status}")
+        shipment = Shipment.objects.create(
+            id=new_id("ordering", near=order_id),
+            order=order,
+            carrier=carrier,
+            tracking_number=tracking_number,
+            created_at=datetime.now(UTC),
+        )
+        order.fulfilment_status = FulfilmentStatus.SHIPPED
+        tell(order, OrderShipped, carrier=carrier, tracking_number=tracking_number)
+        view = shipment_view(shipment)
+        within_effect(view)
+    return view
+
+
+def deliver(*, order_id: int, within_effect: Callable[[OrderView], None]) -> OrderView:
+    """Note that a shipped order has arrived.
+
+    Emits: OrderDelivered. Database: the order's shard, one transaction.
+
+    Raises:
+        NotFoundError: There is no such order.
+        InvalidTransitionError: It is not on its way.
+    """
+    with shard_atomic("ordering", order_id):
+        order = _locked(order_id)
+        if order.fulfilment_status != FulfilmentStatus.SHIPPED:
+            raise InvalidTransitionError(detail=f"the order is {order.fulfilment_status}")
+        Shipment.objects.filter(order_id=order_id).update(delivered_at=datetime.now(UTC))
+        order.fulfilment_status = FulfilmentStatus.DELIVERED
+        tell(order, OrderDelivered)
+        view = view_of(order)
+        within_effect(view)
+    return view
+
+
+def _locked(order_id: int) -> Order:
+    order: Order | None = Order.objects.select_for_update().filter(pk=order_id).first()
+    if order is None:
+        raise NotFoundError(detail="there is no such order")
+    return order

@@ -1,0 +1,29 @@
+"""What happens to an order is told twice, in the transaction in which it happens: as an event, and in its timeline."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from contexts.ordering.contract import OrderEvent
+from contexts.ordering.models import Order, TimelineEntry
+from shop.events import publish
+from shop.sharding import new_id
+
+
+def tell(order: Order, event_type: type[OrderEvent], **data: Any) -> None:
+    """Publish ``event_type`` of ``order`` with ``data``, note it, and store the order.
+
+    Emits: ``event_type``. Database: the open transaction on the order's shard, which holds the order's row locked.
+    """
+    event = event_type(order_id=str(order.pk), customer_id=str(order.customer_id), **data)
+    order.updated_at = datetime.now(UTC)
+    order.event_seq += 1
+    order.save()
+    publish(event, seq=order.event_seq)
+    note(order, event.topic().split(".")[1], **data)
+
+
+def note(order: Order, kind: str, **data: Any) -> None:
+    """Write a line of the order's timeline."""
+    TimelineEntry.objects.create(
+        id=new_id("ordering", near=order.pk), order=order, type=kind, data=data, at=datetime.now(UTC)
+    )
