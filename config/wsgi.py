@@ -1,15 +1,28 @@
 """The server's entry: the application, and with it the embedded delivery of events."""
 
 import atexit
+import multiprocessing
 import os
+import signal
+import threading
 
-from django.core.wsgi import get_wsgi_application
+from shop.gateway.wsgi import make_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-application = get_wsgi_application()
+application = make_application()
 
 from shop.events.embedded import Embedded  # noqa: E402  models load after the application is set up
 
 delivery = Embedded()
 delivery.start()
 atexit.register(delivery.stop)
+
+
+def _stop_after(server: multiprocessing.process.BaseProcess) -> None:
+    """A worker whose server was killed would hold the port, and do the jobs, until somebody finds it."""
+    server.join()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if server := multiprocessing.parent_process():
+    threading.Thread(target=_stop_after, args=(server,), name="server-watch", daemon=True).start()

@@ -61,10 +61,20 @@ def read[B: Body](request: Request, shape: type[B], *, partial: bool = False) ->
     return cast(dict[str, Any], body.validated_data)
 
 
+class Whole(serializers.IntegerField):
+    """A whole number; a text, a fraction or a truth value is none, even where it could be read as one."""
+
+    def to_internal_value(self, data: Any) -> int:
+        """The number."""
+        if type(data) is not int:
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
 class MoneyBody(Body):
     """``{"amount": 1299, "currency": "EUR"}``, validated to `Money`."""
 
-    amount = serializers.IntegerField(min_value=1, max_value=MAX_PRICE)
+    amount = Whole(min_value=1, max_value=MAX_PRICE)
     currency = serializers.RegexField(r"\A[A-Z]{3}\Z")
 
     def to_internal_value(self, data: Any) -> Money:

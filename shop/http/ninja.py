@@ -41,7 +41,8 @@ def _moment(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-type Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+# Says `strip` itself: a named type takes its settings from the outermost model, which is not always a `Body`.
+type Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 type Country = Annotated[str, AfterValidator(_country)]
 type Moment = Annotated[datetime, PlainSerializer(_moment, return_type=str)]
 

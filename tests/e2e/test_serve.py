@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from tests.e2e.people import eventually
+
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_stops_cleanly_with_all_it_started(fresh_shop, number):
@@ -16,6 +18,29 @@ def test_it_stops_cleanly_with_all_it_started(fresh_shop, number):
         fresh_shop.call("GET", "/livez")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", fresh_shop.port))
+
+
+def test_its_workers_do_not_outlive_it(fresh_shop):
+    # given a server of which only the first process is killed, as the system does when memory is short
+    fresh_shop.start()
+    fresh_shop.signal(signal.SIGKILL)
+    # then the port is free within moments, and it starts again
+    eventually(lambda: _is_free(fresh_shop.port), seconds=10)
+    fresh_shop.start()
+
+
+def test_it_listens_at_a_name(fresh_shop):
+    fresh_shop.start(HOST="localhost")
+    assert f"serving on http://localhost:{fresh_shop.port} " in fresh_shop.log()
+
+
+def test_signing_keys_that_are_none_are_told_in_one_line(fresh_shop):
+    fresh_shop.start()
+    fresh_shop.kill()
+    (fresh_shop.home / "keys.jwks").write_text("{}")
+    done = fresh_shop.manage("serve", SIGNING_KEYS=str(fresh_shop.home / "keys.jwks"))
+    assert (done.returncode, len(done.stderr.strip().splitlines())) == (2, 1)
+    assert "SIGNING_KEYS" in done.stderr
 
 
 def test_a_second_start_answers_within_five_seconds_and_changes_nothing(fresh_shop):
@@ -67,3 +92,13 @@ def test_log_lines_are_json_and_name_nobody(fresh_shop):
     assert all(r["trace_id"] for r in requests if r["event"] == "request")
     for secret in (who["email"], who["password"], answer.json["access"], answer.json["refresh"]):
         assert secret not in log
+
+
+def _is_free(port):
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True

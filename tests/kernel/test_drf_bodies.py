@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 
 from shop.gateway.body import check_body
 from shop.gateway.routes import Route, Who
-from shop.http.drf import Body, faults_of_drf
+from shop.http.drf import Body, MoneyBody, faults_of_drf
 
 pytestmark = pytest.mark.once
 
@@ -49,6 +49,13 @@ def test_the_answer_is_json_whatever_is_asked_for(asked):
 
     answer = view(RequestFactory().get("/", **asked)).render()
     assert (answer.status_code, answer["Content-Type"], answer.content) == (200, "application/json", b'{"a":1}')
+
+
+@pytest.mark.parametrize("amount", [5.0, 5.5, "5", True, None, []])
+def test_an_amount_is_a_whole_number_and_nothing_that_looks_like_one(amount):
+    body = MoneyBody(data={"amount": amount, "currency": "EUR"})
+    assert not body.is_valid()
+    assert set(body.errors) == {"amount"}
 
 
 @pytest.mark.parametrize("data", [[], [1], "text", 7, True])

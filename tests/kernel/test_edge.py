@@ -11,11 +11,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpResponse
-from django.test import Client
+from django.test import Client, RequestFactory
 
 from shop import contract
 from shop.contract import Fault, UnavailableError
 from shop.gateway import routes, tokens
+from shop.gateway.wsgi import Application
 from shop.http.problems import MalformedRequest
 from shop.sharding import MixedShards, ShardUnavailable
 from tests.kernel import edge
@@ -96,6 +97,7 @@ STATUS = {
     "NotFoundError": 404,
     "ConflictError": 409,
     "CommandKeyReusedError": 409,
+    "PreconditionError": 412,
     "UnavailableError": 503,
     "ServiceUnavailable": 503,
     "DeadlineExceeded": 503,
@@ -241,6 +243,28 @@ def test_no_depth_is_a_fault_of_ours(depth, pair, client):
 )
 def test_another_media_type_is_refused(media, client):
     checked(post(client, "shaped", b'{"name": "tea"}', content_type=media), 415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize(
+    "media",
+    [
+        "text/plain; charset=rot13",
+        "text/plain; charset=undefined",
+        "text/plain; x*=nonsense''y",
+        "a/b; c=" + "d" * 20_000,
+    ],
+    ids=["no charset of texts", "undefined", "a parameter in no charset", "long"],
+)
+def test_a_media_type_can_not_break_the_server(media):
+    # given the application as a server calls it
+    told = []
+    environ = RequestFactory(HTTP_HOST="localhost").get("/edge/orders?limit=1").environ | {"CONTENT_TYPE": media}
+    # when a request comes with that media type
+    body = b"".join(Application()(environ, lambda status, headers: told.append((status, dict(headers)))))
+    # then it is answered like any other
+    [(status, headers)] = told
+    assert (status, json.loads(body)) == ("200 OK", {"n": 1})
+    assert headers["X-Request-ID"]
 
 
 @pytest.mark.parametrize("media", ["application/json", "application/json; charset=utf-8", "Application/JSON"])

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from django.db import IntegrityError
 
 from contexts.catalog.contract import CatalogService, NotForSaleError, Offer, Refusal
-from contexts.ordering import domain
 from contexts.ordering.models import Cart, CartLine
 from shop.contract import Money
 from shop.services import resolve
@@ -112,7 +111,7 @@ def _line_view(row: CartLine, offer: Offer) -> CartLineView:
 
 
 def _total(lines: Sequence[CartLineView]) -> Money | None:
-    if len({line.unit_price.currency for line in lines}) != 1:
+    currencies = {line.unit_price.currency for line in lines}
+    if len(currencies) != 1:
         return None
-    sums = domain.totals([line.quantity for line in lines], [line.unit_price for line in lines])
-    return Money(amount=sums.total, currency=sums.currency)
+    return Money(amount=sum(line.total for line in lines), currency=currencies.pop())

@@ -36,6 +36,13 @@ def test_a_cart_shows_todays_prices_and_what_is_left(api, catalog):
     assert api.get("cart").json()["lines"][0]["unit_price"]["amount"] == 300
 
 
+def test_a_cart_that_costs_more_than_any_order_may_is_still_shown(api, catalog):
+    for variant in (TEAPOT, SPOON):
+        catalog.stock(variant, 10**6, price=10**12)
+        assert api.put(variant, 10**6).status_code == 200
+    assert api.get("cart").json()["total"]["amount"] == 2 * 10**18
+
+
 def test_putting_replaces_and_nothing_removes(api):
     api.put(TEAPOT, 1)
     assert lines(api.put(TEAPOT, 3).json()) == [(public_id("var", TEAPOT), 3)]

@@ -62,6 +62,14 @@ def test_a_request_at_fault_is_told_where(api, change, field, code):
     assert (field, code) in [(e["field"], e["code"]) for e in answer.json()["errors"]]
 
 
+def test_blanks_are_no_address_and_do_not_surround_one(api):
+    body = order_body((TEAPOT, 1))
+    blank = api.post("orders", {**body, "shipping_address": {**body["shipping_address"], "name": "   "}})
+    assert [e["field"] for e in blank.json()["errors"]] == ["shipping_address.name"]
+    padded = api.post("orders", {**body, "shipping_address": {**body["shipping_address"], "name": " Ada\n"}})
+    assert padded.json()["shipping_address"]["name"] == "Ada"
+
+
 def test_an_address_in_no_country_is_refused(api):
     body = order_body((TEAPOT, 1))
     answer = api.post("orders", {**body, "shipping_address": {**body["shipping_address"], "country": "XX"}})

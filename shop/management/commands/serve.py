@@ -15,6 +15,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.validators import validate_email
 from django.db import DatabaseError, connections
 from django.utils.module_loading import import_string
+from jwt import PyJWTError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -43,17 +44,17 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Prepare and serve."""
         self.console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
-        if not options["prepare_only"]:
-            _refuse_taken_port()
+        address = "" if options["prepare_only"] else _free_address()
         _refuse_unwritable(Path(settings.SHOP_HOME))
         try:
             self._prepare(demo=not options["no_demo"])
         except (DatabaseError, ForeignDatabase) as error:
             raise CommandError(str(error).strip().splitlines()[0], returncode=2) from error
         connections.close_all()
-        if not options["prepare_only"]:
-            self.console.print(f"serving on http://{settings.HOST}:{settings.PORT}  (Ctrl-C stops)")
-            _become_server()
+        if address:
+            shown = f"[{address}]" if ":" in address else settings.HOST
+            self.console.print(f"serving on http://{shown}:{settings.PORT}  (Ctrl-C stops)")
+            _become_server(address)
 
     def _prepare(self, *, demo: bool) -> None:
         for alias in (alias for alias in all_aliases() if not unapplied(alias)):
@@ -61,7 +62,7 @@ class Command(BaseCommand):
         if any(unapplied(alias) for alias in all_aliases()):
             self.console.print("migrating")
             call_command("migrate_contexts", stdout=sys.stderr)
-        key_ring()
+        _refuse_bad_keys()
         if demo and settings.DEMO_LOADER:
             self._load_demo()
         self._make_staff_account()
@@ -92,21 +93,35 @@ class Command(BaseCommand):
         self.console.print(f"staff account: {email}, {shown}")
 
 
-def _refuse_taken_port() -> None:
-    """A taken port is found before anything is made.
+def _free_address() -> str:
+    """The number of `HOST`, which may be a name. A taken port is found before anything is made.
 
     Raises:
-        CommandError: It is, or the address is none of this machine's.
+        CommandError: It is taken, or the address is none of this machine's.
     """
-    family = socket.AF_INET6 if ":" in settings.HOST else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.HOST, settings.PORT))
-        except OSError as error:
-            raise CommandError(
-                f"HOST, PORT: can't listen on {settings.HOST}:{settings.PORT}: {error.strerror or error}", returncode=2
-            ) from error
+    try:
+        found = socket.getaddrinfo(settings.HOST.strip("[]"), settings.PORT, type=socket.SOCK_STREAM)
+        family, *_, place = min(found, key=lambda each: each[0] != socket.AF_INET)
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+    except OSError as error:
+        reason = f"can't listen on {settings.HOST}:{settings.PORT}: {error.strerror or error}"
+        raise CommandError(f"HOST, PORT: {reason}", returncode=2) from error
+    return str(place[0])
+
+
+def _refuse_bad_keys() -> None:
+    """Tokens are signed by every process: a file that is no key ring is found before the first sign-in.
+
+    Raises:
+        CommandError: It is none.
+    """
+    try:
+        key_ring()
+    except (OSError, ValueError, KeyError, TypeError, IndexError, PyJWTError) as error:
+        reason = f"{settings.SIGNING_KEYS} can't be used: {type(error).__name__}"
+        raise CommandError(f"SIGNING_KEYS: {reason}", returncode=2) from error
 
 
 def _refuse_unwritable(home: Path) -> None:
@@ -124,10 +139,10 @@ def _refuse_unwritable(home: Path) -> None:
         raise CommandError(f"SHOP_HOME: {home} can't be written to: {error.strerror}", returncode=2) from error
 
 
-def _become_server() -> NoReturn:
+def _become_server(address: str) -> NoReturn:
     """Replace this process by the server, which stops its workers and their threads on SIGINT and SIGTERM."""
     command = [sys.executable, "-m", "granian", "config.wsgi:application", "--interface", "wsgi", "--no-ws"]
-    command += ["--host", settings.HOST, "--port", str(settings.PORT), "--log-level", "error"]
+    command += ["--host", address, "--port", str(settings.PORT), "--log-level", "error"]
     command += ["--workers", str(settings.SERVER_WORKERS), "--blocking-threads", str(settings.SERVER_THREADS)]
     command += ["--respawn-failed-workers", "--workers-kill-timeout", STOP_SECONDS]
     os.chdir(settings.BASE_DIR)
