@@ -1,5 +1,6 @@
 """pytest's plugin for the whole suite: databases by place, the SQL fence, callers, delivery of events."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -97,7 +98,9 @@ def make_principal(role: Any = "customer", *roles: str, bucket: int | None = Non
 
 
 def bearer(principal: "Principal") -> dict[str, str]:
-    """Headers for Django's test client."""
+    """Headers for Django's test client. Not for parameters: a token lives for five minutes, the suite for longer."""
+    if "PYTEST_CURRENT_TEST" not in os.environ:
+        raise RuntimeError("a token is minted when the test runs, not when it is collected")
     from shop.gateway.tokens import mint
 
     return {"HTTP_AUTHORIZATION": f"Bearer {mint(principal)}"}

@@ -9,6 +9,7 @@ from typing import Any
 import sqlglot
 from django.db.backends.utils import CursorWrapper
 from sqlglot import exp
+from sqlglot.errors import ParseError
 
 from shop.services import acting_context
 from shop.sharding import context_of_alias, hosted_contexts
@@ -34,7 +35,10 @@ def tables_in(sql: str, dialect: str) -> frozenset[str]:
 
 @cache
 def _parsed(sql: str, dialect: str) -> frozenset[str]:
-    statements = [statement for statement in sqlglot.parse(sql, dialect=dialect) if statement is not None]
+    try:
+        statements = [statement for statement in sqlglot.parse(sql, dialect=dialect) if statement is not None]
+    except ParseError:  # a virtual table's options, a trigger's body: every word may be a table
+        return frozenset(re.findall(r"\w+", sql.lower()))
     if any(statement.find(exp.Command) for statement in statements):  # EXPLAIN, LOCK: not taken apart
         return frozenset(re.findall(r"\w+", sql.lower()))
     return frozenset(table.name.lower() for statement in statements for table in statement.find_all(exp.Table))

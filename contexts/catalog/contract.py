@@ -176,6 +176,16 @@ class ProductChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProductArchived(Event):
+    """A product left the shop: it is neither listed nor sold any more, and still read by its ID."""
+
+    key: ClassVar[str] = "product_id"
+    shard_key: ClassVar[str] = "product_id"
+
+    product_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StockDepleted(Event):
     """The last free piece of a variant was taken."""
 

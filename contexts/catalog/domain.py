@@ -10,6 +10,8 @@ from typing import Any, Final
 
 MAX_SLUG: Final = 100
 MAX_NAME_KEY: Final = 600
+MAX_WORD: Final = 100
+WORD: Final = re.compile(r"[^\W_]+")
 SLUG: Final = r"\A[a-z0-9]+(?:-[a-z0-9]+)*\Z"
 
 
@@ -17,6 +19,15 @@ class ProductStatus(StrEnum):
     DRAFT = "draft"
     ACTIVE = "active"
     ARCHIVED = "archived"
+
+
+class Sort(StrEnum):
+    """Orders of a list of products; its price is that of its cheapest variant."""
+
+    NEWEST = "newest"
+    CHEAPEST = "price"
+    DEAREST = "-price"
+    NAME = "name"
 
 
 class LineState(StrEnum):
@@ -84,10 +95,32 @@ class ProductCard:
     updated_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovementCard:
+    """An entry of a variant's ledger as staff see it: ``on_hand`` is what was there after it."""
+
+    id: int
+    type: MovementReason
+    delta: int
+    reason: str
+    on_hand: int
+    at: datetime
+
+
 def fold(text: str) -> str:
     """``text`` as it is compared and sorted: case, accents and runs of blanks do not count."""
     apart = unicodedata.normalize("NFKD", text.casefold())
     return " ".join("".join(c for c in apart if not unicodedata.combining(c)).split())
+
+
+def words(text: str) -> list[str]:
+    """The folded words of a text: runs of letters and digits, each once, in order of appearance."""
+    return list(dict.fromkeys(word[:MAX_WORD] for word in WORD.findall(fold(text))))
+
+
+def search_words(*texts: str) -> str:
+    """What the search index holds of a product: the words of all ``texts``, with single blanks between them."""
+    return " ".join(words(" ".join(texts)))
 
 
 def name_key(name: str) -> str:

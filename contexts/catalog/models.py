@@ -3,11 +3,12 @@
 `services` come in here, and `admin`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from typing import Any
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Func, Q
 
 from contexts.catalog.domain import MAX_NAME_KEY, MAX_SLUG, LineState, MovementReason, ProductStatus
 from shop.sharding.ids import BUCKETS
@@ -21,12 +22,14 @@ def _choices(states: Iterable[StrEnum]) -> list[tuple[str, str]]:
 class Category(HomeModel):
     """A node of the tree. The bucket in its ID is where products made in it go.
 
-    ``request_id`` is the ID that an Idempotency-Key claimed, so that a repetition finds its own effect.
+    ``request_id`` is the ID that an Idempotency-Key claimed, so that a repetition finds its own effect. While
+    ``closing`` is set the category is about to be deleted, and no product comes in.
     """
 
     name = models.CharField(max_length=200)
     slug = models.CharField(max_length=MAX_SLUG, unique=True)
     parent = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="children")
+    closing = models.BooleanField(default=False, editable=False)
     request_id = models.BigIntegerField(null=True, unique=True, editable=False)
     created_at = models.DateTimeField()
 
@@ -54,13 +57,38 @@ class CategoryBucket(HomeModel):
         return f"{self.category_id}: {self.bucket}"
 
 
+class HasWords(Func):
+    """Whether each of ``prefixes`` begins a word of the product. The migration of the search makes the index."""
+
+    output_field = models.BooleanField()
+
+    def __init__(self, prefixes: Sequence[str]) -> None:
+        super().__init__(F("id"), F("search_text"))
+        self.prefixes = prefixes
+
+    def as_postgresql(self, compiler: Any, connection: Any, **extra_context: Any) -> tuple[str, list[Any]]:
+        text, params = compiler.compile(self.source_expressions[1])
+        wanted = " & ".join(f"'{each}':*" for each in self.prefixes)
+        return f"array_to_tsvector(string_to_array({text}, ' ')) @@ %s::tsquery", [*params, wanted]
+
+    def as_sqlite(self, compiler: Any, connection: Any, **extra_context: Any) -> tuple[str, tuple[str | int, ...]]:
+        number, params = compiler.compile(self.source_expressions[0])
+        wanted = " ".join(f'"{each}"*' for each in self.prefixes)
+        index = "shop_catalog_product_words"
+        return f"{number} IN (SELECT rowid FROM {index} WHERE {index} MATCH %s)", (*params, wanted)  # noqa: S608  no input
+
+
 class Product(ShardedModel):
-    """What is sold in one or more variants. ``category_id`` may change, the bucket never does."""
+    """What is sold in one or more variants. ``category_id`` may change, the bucket never does.
+
+    ``name_key``, ``search_text`` and ``price_from`` (the cheapest variant) are made of the rest, for lists.
+    """
 
     category_id = models.BigIntegerField()
     name = models.CharField(max_length=200)
     name_key = models.CharField(max_length=MAX_NAME_KEY)
     search_text = models.TextField()
+    price_from = models.BigIntegerField()
     description = models.TextField(default="", blank=True)
     attributes = models.JSONField(default=dict, blank=True)
     image_url = models.CharField(max_length=500, default="", blank=True)
@@ -79,6 +107,8 @@ class Product(ShardedModel):
                 condition=Q(status="active"),
                 name="catalog_product_in_category",
             ),
+            models.Index(fields=("price_from", "id"), condition=Q(status="active"), name="catalog_product_cheapest"),
+            models.Index(fields=("name_key", "id"), condition=Q(status="active"), name="catalog_product_by_name"),
         )
 
     def __str__(self) -> str:
@@ -96,6 +126,7 @@ class Variant(ShardedModel):
     options = models.JSONField(default=dict, blank=True)
     price_amount = models.BigIntegerField()
     price_currency = models.CharField(max_length=3)
+    request_id = models.BigIntegerField(null=True, unique=True, editable=False)
 
     class Meta(ShardedModel.Meta):
         constraints = (models.CheckConstraint(condition=Q(price_amount__gt=0), name="catalog_price_positive"),)
@@ -162,7 +193,7 @@ class StockMovement(ShardedModel):
     at = models.DateTimeField()
 
     class Meta(ShardedModel.Meta):
-        indexes = (models.Index(fields=("variant", "-id"), name="catalog_movement_newest"),)
+        indexes = (models.Index(fields=("variant", "-at", "-id"), name="catalog_movement_newest"),)
 
     def __str__(self) -> str:
         return f"{self.delta:+d} {self.reason}"

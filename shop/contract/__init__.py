@@ -7,7 +7,7 @@ Errors that may cross a context's border (HTTP status in brackets, mapped in `sh
     ├── UnauthenticatedError [401] · DeclinedError [402]
     ├── ForbiddenError    [403]
     ├── NotFoundError     [404]
-    ├── ConflictError     [409]
+    ├── ConflictError     [409] · PreconditionError [412]
     └── UnavailableError  [503]
         ├── ServiceUnavailable · DeadlineExceeded · CircuitOpen · ContractMismatch
         ├── OutcomeUnknown   a command was sent and no answer came: send the same key again
@@ -29,6 +29,7 @@ from shop.contract.errors import (
     NotAuthorized,
     NotFoundError,
     OutcomeUnknown,
+    PreconditionError,
     RemoteFault,
     ServiceUnavailable,
     UnauthenticatedError,
@@ -56,6 +57,7 @@ __all__ = [
     "NotFoundError",
     "Operation",
     "OutcomeUnknown",
+    "PreconditionError",
     "Principal",
     "RemoteFault",
     "Service",

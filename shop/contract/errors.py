@@ -69,6 +69,12 @@ class ConflictError(ContextError):
     code = "conflict"
 
 
+class PreconditionError(ContextError):
+    """The thing is no longer what the caller has seen of it."""
+
+    code = "precondition_failed"
+
+
 class CommandKeyReusedError(ConflictError):
     """An atomic command came again under its key, but with other arguments."""
 

@@ -19,6 +19,7 @@ from shop.contract import (
     InvalidError,
     NotAuthorized,
     NotFoundError,
+    PreconditionError,
     RemoteFault,
     UnauthenticatedError,
     UnavailableError,
@@ -40,6 +41,7 @@ _STATUS: Final[tuple[tuple[type[Exception], int], ...]] = (
     (ForbiddenError, 403),
     (NotFoundError, 404),
     (ConflictError, 409),
+    (PreconditionError, 412),
     (UnavailableError, 503),
 )
 

@@ -44,11 +44,16 @@ POSTGRES_ONLY = {
     "schema": f"SELECT * FROM public.{ORDERING}",
     "comment on": f"COMMENT ON TABLE {ORDERING} IS 'x'",
 }
+SQLITE_ONLY = {  # what the parser gives up on
+    "virtual table": f"CREATE VIRTUAL TABLE x USING fts5(a, content='{ORDERING}', tokenize='ascii')",
+    "trigger": f"CREATE TRIGGER x AFTER INSERT ON y BEGIN INSERT INTO {ORDERING} VALUES (1); DELETE FROM y; END",
+}
 PLANTED = [
     *((vendor, sql) for vendor in VENDORS for sql in STATEMENTS.values()),
     *(("postgresql", sql) for sql in POSTGRES_ONLY.values()),
+    *(("sqlite", sql) for sql in SQLITE_ONLY.values()),
 ]
-NAMES = [*(f"{vendor} {name}" for vendor in VENDORS for name in STATEMENTS), *POSTGRES_ONLY]
+NAMES = [*(f"{vendor} {name}" for vendor in VENDORS for name in STATEMENTS), *POSTGRES_ONLY, *SQLITE_ONLY]
 
 
 def violations(sql, alias, vendor="sqlite", allowed=None):

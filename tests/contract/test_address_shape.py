@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from contexts.auth.api import AddressIn as Kept
-from contexts.ordering.api.schemas import AddressIn as Sent
+from contexts.ordering.api.bodies import AddressIn as Sent
 
 pytestmark = pytest.mark.once
 

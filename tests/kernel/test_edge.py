@@ -97,6 +97,7 @@ STATUS = {
     "NotFoundError": 404,
     "ConflictError": 409,
     "CommandKeyReusedError": 409,
+    "PreconditionError": 412,
     "UnavailableError": 503,
     "ServiceUnavailable": 503,
     "DeadlineExceeded": 503,

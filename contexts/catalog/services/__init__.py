@@ -24,4 +24,5 @@ class Catalog(CatalogService):
         reservations.cancel(order_id=int(order_id), variant_ids=[int(each) for each in variant_ids])
 
     def adjust_stock(self, *, variant_id: str, delta: int, reason: str, command_id: str) -> StockState:  # noqa: ARG002  it is the pipeline's
-        return stock.adjust(variant_id=int(variant_id), delta=delta, reason=reason)
+        stock.adjust(variant_id=int(variant_id), delta=delta, reason=reason)
+        return stock.stock_of(int(variant_id))

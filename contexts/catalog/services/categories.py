@@ -1,10 +1,10 @@
-"""The tree of categories, at home. `api`, listings and loads come in here."""
+"""The tree of categories, at home. `api`, listings and loads come in here; changes are in `tree`."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
-from django.db import IntegrityError
+from django.db import IntegrityError, connections
 
 from contexts.catalog.domain import MAX_SLUG, CategoryCard, slug_of
 from contexts.catalog.models import Category, CategoryBucket
@@ -14,9 +14,11 @@ from shop.contract import Fault
 from shop.sharding import bucket_of, home_atomic, new_id
 from shop.sharding.public_ids import characters_of
 from shop.sharding.scatter import Page, keyset
-from shop.sharding.scope import savepoint
+from shop.sharding.scope import required_scope, savepoint
 
 NEWEST: Sequence[str] = ("-created_at", "-id")
+TOGETHER: Final = "SELECT pg_advisory_xact_lock_shared(%s)"
+ALONE: Final = "SELECT pg_advisory_xact_lock(%s)"
 
 
 def create_category(
@@ -34,9 +36,9 @@ def create_category(
     with home_atomic(CONTEXT):
         known = Category.objects.filter(request_id=request_id).first() if request_id is not None else None
         if known is not None:
-            return _card(known)
+            return card(known)
         if parent_id is not None:
-            require_category(parent_id, field="parent_id")
+            require_open(parent_id, field="parent_id", lock=True)
         row = Category(
             id=category_id,
             name=name,
@@ -45,14 +47,23 @@ def create_category(
             request_id=request_id,
             created_at=datetime.now(UTC),
         )
-        try:
-            with savepoint():
-                row.save(force_insert=True)
-        except IntegrityError:
-            fault = Fault(field="slug", code="slug_taken", detail="another category has it")
-            raise SlugTakenError(detail=f"the slug {row.slug!r} is taken", faults=(fault,)) from None
+        save_with_slug(row, force_insert=True)
         CategoryBucket.objects.create(id=new_id(CONTEXT, near=category_id), category=row, bucket=bucket_of(category_id))
-    return _card(row)
+    return card(row)
+
+
+def save_with_slug(row: Category, *, force_insert: bool = False) -> None:
+    """Save the row in the open transaction.
+
+    Raises:
+        SlugTakenError: Another category has the slug.
+    """
+    try:
+        with savepoint():
+            row.save(force_insert=force_insert)
+    except IntegrityError:
+        fault = Fault(field="slug", code="slug_taken", detail="another category has it")
+        raise SlugTakenError(detail=f"the slug {row.slug!r} is taken", faults=(fault,)) from None
 
 
 def category(category_id: int) -> CategoryCard:
@@ -61,13 +72,13 @@ def category(category_id: int) -> CategoryCard:
     Raises:
         CategoryNotFoundError: There is none.
     """
-    return _card(require_category(category_id))
+    return card(require_category(category_id))
 
 
 def category_with_slug(slug: str) -> CategoryCard | None:
     """The category at an address, if there is one."""
     row = Category.objects.filter(slug=slug).first()
-    return _card(row) if row is not None else None
+    return card(row) if row is not None else None
 
 
 def require_category(category_id: int, *, field: str = "") -> Category:
@@ -78,9 +89,58 @@ def require_category(category_id: int, *, field: str = "") -> Category:
     """
     row = Category.objects.filter(pk=category_id).first()
     if row is None:
-        faults = (Fault(field=field, code="category_not_found", detail="there is no such category"),)
-        raise CategoryNotFoundError(detail="there is no such category", faults=faults if field else ())
+        raise category_not_found(field)
     return row
+
+
+def category_not_found(field: str) -> CategoryNotFoundError:
+    """The error; ``field`` of the request named the category, if it is not empty."""
+    faults = (Fault(field=field, code="category_not_found", detail="there is no such category"),)
+    return CategoryNotFoundError(detail="there is no such category", faults=faults if field else ())
+
+
+def require_open(category_id: int, *, field: str = "", lock: bool = False) -> Category:
+    """The row of a category that things may come into; with ``lock`` it stays so until the transaction ends.
+
+    Raises:
+        CategoryNotFoundError: There is none, or it is about to be deleted.
+    """
+    if lock:
+        Category.objects.select_for_update().filter(pk=category_id).first()
+    row = require_category(category_id, field=field)
+    if row.closing:
+        raise category_not_found(field)
+    return row
+
+
+def admit_bucket(category_id: int, bucket: int, *, field: str) -> None:
+    """Let products of ``bucket`` come into the category: a listing looks there from now on. Safe to repeat.
+
+    Raises:
+        CategoryNotFoundError: There is none, or it is about to be deleted.
+    """
+    with home_atomic(CONTEXT):
+        row = require_open(category_id, field=field, lock=True)
+        if not CategoryBucket.objects.filter(category=row, bucket=bucket).exists():
+            CategoryBucket.objects.create(id=new_id(CONTEXT, near=category_id), category=row, bucket=bucket)
+
+
+def hold_open(category_id: int, *, field: str) -> None:
+    """Keep the category from being deleted until the open transaction, which puts a product into it, ends.
+
+    Raises:
+        CategoryNotFoundError: It is gone, or about to be deleted.
+    """
+    await_others(category_id, alone=False)
+    require_open(category_id, field=field)
+
+
+def await_others(category_id: int, *, alone: bool) -> None:
+    """On the open transaction's shard: with ``alone`` wait until nobody is putting products into the category."""
+    connection = connections[required_scope("a hold on a category").alias]
+    if connection.vendor == "postgresql":  # on SQLite writers are alone anyway
+        with connection.cursor() as cursor:
+            cursor.execute(ALONE if alone else TOGETHER, [category_id])
 
 
 def list_categories(*, parent_id: int | None, limit: int, after: Sequence[Any] | None) -> Page[CategoryCard]:
@@ -91,7 +151,7 @@ def list_categories(*, parent_id: int | None, limit: int, after: Sequence[Any] |
     if after is not None:
         rows = rows.filter(keyset(NEWEST, after))
     found = list(rows[: limit + 1])
-    return Page(rows=[_card(row) for row in found[:limit]], more=len(found) > limit)
+    return Page(rows=[card(row) for row in found[:limit]], more=len(found) > limit)
 
 
 def with_descendants(category_id: int) -> set[int]:
@@ -114,5 +174,5 @@ def buckets_of(category_ids: set[int]) -> set[int]:
     return set(rows.values_list("bucket", flat=True))
 
 
-def _card(row: Category) -> CategoryCard:
+def card(row: Category) -> CategoryCard:
     return CategoryCard(id=row.pk, name=row.name, slug=row.slug, parent_id=row.parent_id, created_at=row.created_at)

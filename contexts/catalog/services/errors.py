@@ -1,6 +1,6 @@
 """What the public API may be told, beyond the errors of the contract."""
 
-from shop.contract import ConflictError, NotFoundError
+from shop.contract import ConflictError, NotFoundError, PreconditionError
 
 
 class CategoryNotFoundError(NotFoundError):
@@ -17,3 +17,19 @@ class SlugTakenError(ConflictError):
 
 class SkuTakenError(ConflictError):
     code = "sku_taken"
+
+
+class CategoryNotEmptyError(ConflictError):
+    code = "category_not_empty"
+
+
+class CategoryCycleError(ConflictError):
+    code = "category_cycle"
+
+
+class TooManyVariantsError(ConflictError):
+    code = "too_many_variants"
+
+
+class VersionMismatchError(PreconditionError):
+    code = "version_mismatch"

@@ -4,16 +4,25 @@ Database: a page takes one read at each shard that may have some, two more where
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
-from contexts.catalog.domain import ProductCard, ProductStatus, VariantCard
-from contexts.catalog.models import Product, StockLevel, Variant
+from django.db.models import Exists, F, OuterRef
+
+from contexts.catalog.domain import ProductCard, ProductStatus, Sort, VariantCard
+from contexts.catalog.models import HasWords, Product, StockLevel, Variant
 from contexts.catalog.services.categories import buckets_of, with_descendants
 from contexts.catalog.services.errors import ProductNotFoundError
 from contexts.catalog.services.placing import by_shard
-from shop.sharding.scatter import Page
 
-NEWEST: Final = ("-created_at", "-id")
+ORDERS: Final = {
+    Sort.NEWEST: ("-created_at", "-id"),
+    Sort.CHEAPEST: ("price_from", "id"),
+    Sort.DEAREST: ("-price_from", "-id"),
+    Sort.NAME: ("name_key", "id"),
+}
+_PIECES: Final = StockLevel.objects.filter(pk=OuterRef("pk"), on_hand__gt=F("reserved"))
+_VARIANTS_IN_STOCK: Final = Variant.objects.filter(Exists(_PIECES), product_id=OuterRef("pk"))
 
 
 def product(product_id: int, *, drafts: bool) -> ProductCard:
@@ -28,14 +37,45 @@ def product(product_id: int, *, drafts: bool) -> ProductCard:
     return found[0]
 
 
-def list_products(*, category_id: int | None, limit: int, after: Sequence[Any] | None) -> Page[ProductCard]:
-    """Active products newest first; with ``category_id`` those of it and of everything below it."""
-    rows, buckets = Product.objects.filter(status=ProductStatus.ACTIVE), None
-    if category_id is not None:
-        categories = with_descendants(category_id)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which products a list shall have; ``prefixes`` are folded, ``in_stock`` None takes them with and without."""
+
+    category_id: int | None = None
+    prefixes: Sequence[str] = ()
+    min_price: int | None = None
+    max_price: int | None = None
+    in_stock: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelf:
+    """A page of products; ``last`` is where it ended, None where nothing follows."""
+
+    products: Sequence[ProductCard]
+    last: Sequence[Any] | None
+
+
+def list_products(wanted: Wanted, *, sort: Sort = Sort.NEWEST, limit: int, after: Sequence[Any] | None = None) -> Shelf:
+    """Active products as wanted; a category stands for everything below it, too."""
+    rows, buckets = Product.objects.filter(status=ProductStatus.ACTIVE, **_prices(wanted)), None
+    if wanted.category_id is not None:
+        categories = with_descendants(wanted.category_id)
         rows, buckets = rows.filter(category_id__in=categories), buckets_of(categories)
-    page = rows.across(buckets).page(order=NEWEST, limit=limit, after=after)
-    return Page(rows=cards(page.rows), more=page.more)
+    if wanted.prefixes:
+        rows = rows.filter(HasWords(wanted.prefixes))
+    if wanted.in_stock is not None:
+        stocked = Exists(_VARIANTS_IN_STOCK)
+        rows = rows.filter(stocked if wanted.in_stock else ~stocked)
+    order = ORDERS[sort]
+    page = rows.across(buckets).page(order=order, limit=limit, after=after)
+    last = [getattr(page.rows[-1], name.removeprefix("-")) for name in order] if page.more else None
+    return Shelf(products=cards(page.rows), last=last)
+
+
+def _prices(wanted: Wanted) -> dict[str, int]:
+    bounds = {"price_from__gte": wanted.min_price, "price_from__lte": wanted.max_price}
+    return {name: bound for name, bound in bounds.items() if bound is not None}
 
 
 def cards(products: Iterable[Product]) -> list[ProductCard]:
@@ -47,7 +87,7 @@ def cards(products: Iterable[Product]) -> list[ProductCard]:
         levels = StockLevel.objects.on(ids[0]).filter(pk__in=[variant.pk for variant in found])
         free = {level.pk: level.available for level in levels}
         for variant in found:
-            variants[variant.product_id].append(_variant_card(variant, free.get(variant.pk, 0)))
+            variants[variant.product_id].append(variant_card(variant, free.get(variant.pk, 0)))
     return [_card(row, variants[row.pk]) for row in rows]
 
 
@@ -67,7 +107,7 @@ def _card(row: Product, variants: Iterable[VariantCard]) -> ProductCard:
     )
 
 
-def _variant_card(row: Variant, available: int) -> VariantCard:
+def variant_card(row: Variant, available: int) -> VariantCard:
     return VariantCard(
         id=row.pk,
         product_id=row.product_id,

@@ -8,16 +8,17 @@ from typing import Any, Final
 from django.db import IntegrityError
 
 from contexts.catalog.contract import ProductChanged
-from contexts.catalog.domain import MovementReason, ProductCard, ProductStatus, fold, name_key, sku_key
+from contexts.catalog.domain import MovementReason, ProductCard, ProductStatus, name_key, search_words, sku_key
 from contexts.catalog.models import Product, StockLevel, Variant
-from contexts.catalog.services.categories import require_category
-from contexts.catalog.services.errors import SkuTakenError
+from contexts.catalog.services.categories import hold_open, require_open
+from contexts.catalog.services.errors import CategoryNotFoundError, SkuTakenError
 from contexts.catalog.services.listing import cards
 from contexts.catalog.services.placing import CONTEXT
 from contexts.catalog.services.stock import add_movements
 from shop.contract import Fault, Money
 from shop.events import publish
 from shop.sharding import new_id, shard_atomic, unique
+from shop.sharding.public_ids import public_id
 
 SKU: Final = "sku"
 
@@ -61,7 +62,7 @@ def create_product(
         CategoryNotFoundError: There is no such category.
         SkuTakenError: Other variants have some of the SKUs; each is named.
     """
-    category = require_category(draft.category_id, field="category_id")
+    category = require_open(draft.category_id, field="category_id")
     if known := _made_before(category.pk, request_id):
         return known
     product_id = new_id(CONTEXT, near=category.pk)
@@ -70,10 +71,11 @@ def create_product(
         unique.reserve(CONTEXT, SKU, targets)
         with shard_atomic(CONTEXT, product_id):
             unique.mark_created(*targets.values())
+            hold_open(category.pk, field="category_id")
             made = _insert(draft, product_id, targets, request_id)
             if done is not None:
                 done(made)
-    except (unique.ValueTaken, unique.CreationVoided, IntegrityError) as error:
+    except (unique.ValueTaken, unique.CreationVoided, CategoryNotFoundError, IntegrityError) as error:
         # The first attempt under this request may have ended only now.
         unique.release(CONTEXT, SKU, targets)
         if known := _made_before(category.pk, request_id):
@@ -97,7 +99,7 @@ def _insert(draft: ProductDraft, product_id: int, targets: Mapping[str, int], re
     variants = [variant_row(each, product_id, targets[sku_key(each.sku)]) for each in draft.variants]
     Variant.objects.bulk_create(variants)
     stock = {targets[sku_key(each.sku)]: each.stock for each in draft.variants}
-    receive(stock, cause=f"product {product_id}")
+    receive(stock, cause=f"product {public_id('prd', product_id)}")
     publish(ProductChanged(product_id=str(product_id)), seq=product.event_seq)
     [made] = cards(Product.objects.filter(pk=product_id))
     return made
@@ -111,7 +113,8 @@ def product_row(draft: ProductDraft, product_id: int, *, request_id: int | None 
         category_id=draft.category_id,
         name=draft.name,
         name_key=name_key(draft.name),
-        search_text=fold(" ".join([draft.name, *(each.sku for each in draft.variants), draft.description])),
+        search_text=search_words(draft.name, draft.description, *(each.sku for each in draft.variants)),
+        price_from=min(each.price.amount for each in draft.variants),
         description=draft.description,
         attributes=dict(draft.attributes),
         status=draft.status,

@@ -22,6 +22,7 @@ from contexts.catalog.services.offering import offers
 from contexts.catalog.services.placing import CONTEXT, by_shard
 from contexts.catalog.services.stock import Change, add_movements, change_levels, locked_levels
 from shop.sharding import new_id, shard_atomic
+from shop.sharding.public_ids import public_id
 
 type Lines = dict[int, ReservationLine]
 
@@ -115,7 +116,7 @@ def _commit(order_id: int, ids: Sequence[int]) -> list[Refusal]:
             return short
         _set_state([lines[each] for each in sold], LineState.COMMITTED)
         taken = {each: -quantity for each, quantity in sold.items()}
-        add_movements(levels, taken, reason=MovementReason.SOLD, cause=f"order {order_id}")
+        add_movements(levels, taken, reason=MovementReason.SOLD, cause=f"order {public_id('ord', order_id)}")
         change_levels(
             levels,
             {
@@ -142,7 +143,7 @@ def _cancel(order_id: int, ids: Sequence[int]) -> None:
         _set_state([lines[each] for each in sold], LineState.RETURNED)
         never_came = dict.fromkeys((each for each in levels if each not in lines), 0)
         _add_lines(order_id, never_came, LineState.CANCELLED, datetime.now(UTC))
-        add_movements(levels, sold, reason=MovementReason.RETURNED, cause=f"order {order_id}")
+        add_movements(levels, sold, reason=MovementReason.RETURNED, cause=f"order {public_id('ord', order_id)}")
         changes = {each: Change(reserved=-quantity) for each, quantity in held.items()}
         changes |= {each: Change(on_hand=quantity) for each, quantity in sold.items()}
         change_levels(levels, changes)

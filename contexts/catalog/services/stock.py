@@ -3,11 +3,11 @@
 Database: every writer runs inside the caller's `shard_atomic` and has locked the levels first.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import batched
-from typing import Final
+from typing import Any, Final
 
 from django.db.models import BigIntegerField, Case, F, Value, When
 
@@ -17,13 +17,15 @@ from contexts.catalog.contract import (
     StockWouldBeNegativeError,
     VariantNotFoundError,
 )
-from contexts.catalog.domain import MovementReason
+from contexts.catalog.domain import MovementCard, MovementReason
 from contexts.catalog.models import StockLevel, StockMovement, Variant
 from contexts.catalog.services.placing import CONTEXT
 from shop.events import publish
 from shop.sharding import new_id, shard_atomic
+from shop.sharding.scatter import Page, keyset
 
 MOST_PER_STATEMENT: Final = 200
+NEWEST: Final = ("-at", "-id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,18 +93,22 @@ def add_movements(
     levels: Mapping[int, StockLevel], deltas: Mapping[int, int], *, reason: MovementReason, cause: str
 ) -> None:
     """Write into the ledger what `change_levels` is about to do to the pieces on hand."""
-    now = datetime.now(UTC)
     StockMovement.objects.bulk_create(
-        StockMovement(
-            id=new_id(CONTEXT, near=variant_id),
-            variant_id=variant_id,
-            delta=delta,
-            reason=reason,
-            cause=cause,
-            on_hand=levels[variant_id].on_hand + delta,
-            at=now,
-        )
-        for variant_id, delta in deltas.items()
+        _movement(levels[variant_id], delta, reason=reason, cause=cause) for variant_id, delta in deltas.items()
+    )
+
+
+def _movement(
+    level: StockLevel, delta: int, *, reason: MovementReason, cause: str, movement_id: int | None = None
+) -> StockMovement:
+    return StockMovement(
+        id=movement_id or new_id(CONTEXT, near=level.pk),
+        variant_id=level.pk,
+        delta=delta,
+        reason=reason,
+        cause=cause,
+        on_hand=level.on_hand + delta,
+        at=datetime.now(UTC),
     )
 
 
@@ -115,11 +121,27 @@ def stock_of(variant_id: int) -> StockState:
     level = StockLevel.objects.filter(pk=variant_id).first()
     if level is None:
         raise VariantNotFoundError(detail="there is no such variant")
-    return _state(level.pk, level.on_hand, level.reserved)
+    return StockState(
+        variant_id=str(level.pk), on_hand=level.on_hand, reserved=level.reserved, available=level.available
+    )
 
 
-def adjust(*, variant_id: int, delta: int, reason: str) -> StockState:
+def adjust(
+    *,
+    variant_id: int,
+    delta: int,
+    reason: str,
+    movement_id: int | None = None,
+    done: Callable[[MovementCard], None] | None = None,
+) -> MovementCard:
     """Add ``delta`` pieces; the ledger keeps ``reason``.
+
+    Args:
+        variant_id: Of what.
+        delta: How many; fewer when negative.
+        reason: ``received``, or anything else for an adjustment.
+        movement_id: Of the ledger's entry; a repetition under the same one finds it.
+        done: Called with the entry within its transaction, as the last thing.
 
     Raises:
         VariantNotFoundError: There is no such variant.
@@ -129,14 +151,41 @@ def adjust(*, variant_id: int, delta: int, reason: str) -> StockState:
         levels = locked_levels([variant_id])
         if not levels:
             raise VariantNotFoundError(detail="there is no such variant")
+        if movement_id and (known := StockMovement.objects.filter(pk=movement_id).first()):
+            return _movement_card(known)
         level = levels[variant_id]
         if level.available + delta < 0:
             raise StockWouldBeNegativeError(detail=f"only {level.available} pieces are free")
         kind = MovementReason.RECEIVED if reason == MovementReason.RECEIVED else MovementReason.ADJUSTED
-        add_movements(levels, {variant_id: delta}, reason=kind, cause=reason)
+        movement = _movement(level, delta, reason=kind, cause=reason, movement_id=movement_id)
+        movement.save(force_insert=True)
         change_levels(levels, {variant_id: Change(on_hand=delta)})
-    return _state(variant_id, level.on_hand + delta, level.reserved)
+        made = _movement_card(movement)
+        if done is not None:
+            done(made)
+    return made
 
 
-def _state(variant_id: int, on_hand: int, reserved: int) -> StockState:
-    return StockState(variant_id=str(variant_id), on_hand=on_hand, reserved=reserved, available=on_hand - reserved)
+def list_movements(variant_id: int, *, limit: int, after: Sequence[Any] | None) -> Page[MovementCard]:
+    """The variant's ledger, newest first.
+
+    Raises:
+        VariantNotFoundError: There is no such variant.
+    """
+    stock_of(variant_id)
+    rows = StockMovement.objects.filter(variant_id=variant_id).order_by(*NEWEST)
+    if after is not None:
+        rows = rows.filter(keyset(NEWEST, after))
+    found = list(rows[: limit + 1])
+    return Page(rows=[_movement_card(row) for row in found[:limit]], more=len(found) > limit)
+
+
+def _movement_card(row: StockMovement) -> MovementCard:
+    return MovementCard(
+        id=row.pk,
+        type=MovementReason(row.reason),
+        delta=row.delta,
+        reason=row.cause,
+        on_hand=row.on_hand,
+        at=row.at,
+    )

@@ -89,15 +89,15 @@ def test_a_body_at_fault_is_named_field_by_field(post, body, fault):
 @pytest.mark.parametrize(
     ("headers", "status", "code"),
     [
-        ({}, 401, "not_authenticated"),
-        (bearer(make_principal("customer")), 403, "forbidden"),
-        (bearer(make_principal("staff", "order_desk")), 403, "forbidden"),
-        (bearer(make_principal("staff")), 403, "forbidden"),
+        (dict, 401, "not_authenticated"),
+        (lambda: bearer(make_principal("customer")), 403, "forbidden"),
+        (lambda: bearer(make_principal("staff", "order_desk")), 403, "forbidden"),
+        (lambda: bearer(make_principal("staff")), 403, "forbidden"),
     ],
     ids=["nobody", "customer", "order desk", "no role"],
 )
 def test_only_editors_make_categories(client, headers, status, code):
-    answer = client.post(URL, json.dumps({"name": "Pots"}), content_type="application/json", **headers)
+    answer = client.post(URL, json.dumps({"name": "Pots"}), content_type="application/json", **headers())
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 

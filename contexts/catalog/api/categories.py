@@ -1,0 +1,43 @@
+"""The tree of categories over HTTP."""
+
+from django.http import HttpResponse, JsonResponse
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from contexts.catalog.api.bodies import CategoryBody, CategoryChange
+from contexts.catalog.api.shown import category_json, listed, request_id
+from contexts.catalog.services import categories, tree
+from shop.http.drf import read
+from shop.http.ids import from_path, from_request
+from shop.http.paging import limit_of, position
+
+
+class CategoriesView(APIView):
+    def get(self, request: Request) -> HttpResponse:
+        query = request.query_params
+        asked = query.get("parent")
+        page = categories.list_categories(
+            parent_id=None if asked is None else from_request("cat", asked, "parent"),
+            limit=limit_of(query),
+            after=position(f"categories:{asked}", query),
+        )
+        last = (page.rows[-1].created_at, page.rows[-1].id) if page.more else None
+        shown = [category_json(each) for each in page.rows]
+        return listed(f"categories:{asked}", shown, last)
+
+    def post(self, request: Request) -> HttpResponse:
+        made = categories.create_category(**read(request, CategoryBody), request_id=request_id(request))
+        return JsonResponse(category_json(made), status=201)
+
+
+class CategoryView(APIView):
+    def get(self, _request: Request, category_id: str) -> HttpResponse:
+        return JsonResponse(category_json(categories.category(from_path("cat", category_id))))
+
+    def patch(self, request: Request, category_id: str) -> HttpResponse:
+        number = from_path("cat", category_id)
+        return JsonResponse(category_json(tree.change_category(number, read(request, CategoryChange))))
+
+    def delete(self, _request: Request, category_id: str) -> HttpResponse:
+        tree.delete_category(from_path("cat", category_id))
+        return HttpResponse(status=204)

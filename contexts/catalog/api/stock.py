@@ -1,0 +1,49 @@
+"""Stock of variants over HTTP: what is there, why, and more or less of it."""
+
+from django.http import HttpResponse, JsonResponse
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from contexts.catalog.api.bodies import AdjustmentBody
+from contexts.catalog.api.shown import listed, movement_json, request_id
+from contexts.catalog.domain import MovementCard
+from contexts.catalog.services import stock
+from shop.http.drf import read
+from shop.http.idempotency import answering
+from shop.http.ids import from_path
+from shop.http.paging import limit_of, position
+
+
+class VariantStockView(APIView):
+    def get(self, _request: Request, variant_id: str) -> HttpResponse:
+        found = stock.stock_of(from_path("var", variant_id))
+        return JsonResponse({"on_hand": found.on_hand, "reserved": found.reserved, "available": found.available})
+
+
+class StockAdjustmentsView(APIView):
+    def post(self, request: Request, variant_id: str) -> HttpResponse:
+        variant = from_path("var", variant_id)
+        body = read(request, AdjustmentBody)
+        made = stock.adjust(
+            variant_id=variant,
+            **body,
+            movement_id=request_id(request, near=variant),
+            done=answering(request._request, _adjusted),
+        )
+        return _adjusted(made)
+
+
+class StockMovementsView(APIView):
+    def get(self, request: Request, variant_id: str) -> HttpResponse:
+        name = f"movements:{variant_id}"
+        page = stock.list_movements(
+            from_path("var", variant_id),
+            limit=limit_of(request.query_params),
+            after=position(name, request.query_params),
+        )
+        last = (page.rows[-1].at, page.rows[-1].id) if page.more else None
+        return listed(name, [movement_json(each) for each in page.rows], last)
+
+
+def _adjusted(made: MovementCard) -> HttpResponse:
+    return JsonResponse(movement_json(made), status=201)

@@ -1,0 +1,39 @@
+"""Variants over HTTP: read by their IDs, added to a product, changed."""
+
+from django.http import HttpResponse, JsonResponse
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from contexts.catalog.api.bodies import VariantBody, VariantChange
+from contexts.catalog.api.queries import variant_ids
+from contexts.catalog.api.shown import listed, request_id, sees_drafts, variant_json
+from contexts.catalog.domain import VariantCard
+from contexts.catalog.services import variants
+from contexts.catalog.services.products import VariantDraft
+from shop.http.drf import read
+from shop.http.idempotency import answering
+from shop.http.ids import from_path
+
+
+class VariantsView(APIView):
+    def get(self, request: Request) -> HttpResponse:
+        found = variants.variants_of_ids(variant_ids(request.query_params), drafts=sees_drafts(request))
+        return listed("variants", [variant_json(each) for each in found], None)
+
+
+class ProductVariantsView(APIView):
+    def post(self, request: Request, product_id: str) -> HttpResponse:
+        product = from_path("prd", product_id)
+        draft = VariantDraft(**read(request, VariantBody))
+        done = answering(request._request, _created)
+        return _created(variants.add_variant(product, draft, request_id=request_id(request), done=done))
+
+
+class VariantView(APIView):
+    def patch(self, request: Request, variant_id: str) -> HttpResponse:
+        variant = from_path("var", variant_id)
+        return JsonResponse(variant_json(variants.change_variant(variant, **read(request, VariantChange))))
+
+
+def _created(made: VariantCard) -> HttpResponse:
+    return JsonResponse(variant_json(made), status=201)

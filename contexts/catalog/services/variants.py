@@ -1,0 +1,133 @@
+"""Variants of products that exist: read, added, changed. `api` comes in here."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from django.db import IntegrityError
+
+from contexts.catalog.contract import VariantNotFoundError
+from contexts.catalog.domain import ProductStatus, VariantCard, sku_key
+from contexts.catalog.models import Product, StockLevel, Variant
+from contexts.catalog.services.changing import locked_product, renewed
+from contexts.catalog.services.errors import ProductNotFoundError, SkuTakenError, TooManyVariantsError
+from contexts.catalog.services.listing import variant_card
+from contexts.catalog.services.placing import CONTEXT, by_shard
+from contexts.catalog.services.products import SKU, VariantDraft, receive, variant_row
+from shop.contract import Fault, Money
+from shop.sharding import new_id, shard_atomic, unique
+from shop.sharding.public_ids import public_id
+
+MOST: Final = 100
+
+
+def variants_of_ids(variant_ids: Sequence[int], *, drafts: bool) -> list[VariantCard]:
+    """Those of the variants that exist, in the order asked; of draft products only where ``drafts`` are for the reader.
+
+    Database: two reads on each shard.
+    """
+    found: dict[int, VariantCard] = {}
+    for ids in by_shard(variant_ids):
+        free = {level.pk: level.available for level in StockLevel.objects.on(ids[0]).filter(pk__in=ids)}
+        for row in Variant.objects.on(ids[0]).filter(pk__in=ids).select_related("product"):
+            if drafts or row.product.status != ProductStatus.DRAFT:
+                found[row.pk] = variant_card(row, free.get(row.pk, 0))
+    return [found[each] for each in dict.fromkeys(variant_ids) if each in found]
+
+
+def add_variant(
+    product_id: int,
+    draft: VariantDraft,
+    *,
+    request_id: int | None = None,
+    done: Callable[[VariantCard], None] | None = None,
+) -> VariantCard:
+    """Make another variant of a product.
+
+    Args:
+        product_id: Whose.
+        draft: What to make.
+        request_id: A repetition under the same one finds the first one's variant.
+        done: Called with the variant within its transaction, as the last thing.
+
+    Database: the SKU is reserved on its shard; one transaction on the product's.
+    Emits: `ProductChanged`.
+
+    Raises:
+        ProductNotFoundError: There is no such product.
+        SkuTakenError: Another variant has the SKU.
+        TooManyVariantsError: The product has as many as a product can have.
+    """
+    if known := _made_before(product_id, request_id):
+        return known
+    if not Product.objects.filter(pk=product_id).exists():
+        raise ProductNotFoundError(detail="there is no such product")
+    variant_id = new_id(CONTEXT, near=product_id)
+    target = {sku_key(draft.sku): variant_id}
+    try:
+        unique.reserve(CONTEXT, SKU, target)
+        with shard_atomic(CONTEXT, product_id):
+            unique.mark_created(variant_id)
+            made = _insert(draft, product_id, variant_id, request_id)
+            if done is not None:
+                done(made)
+    except (unique.ValueTaken, unique.CreationVoided, TooManyVariantsError, IntegrityError) as error:
+        unique.release(CONTEXT, SKU, target)
+        if known := _made_before(product_id, request_id):  # the first attempt may have ended only now
+            return known
+        if isinstance(error, unique.ValueTaken):
+            fault = Fault(field="sku", code="sku_taken", detail="another variant has it")
+            raise SkuTakenError(detail="another variant has this SKU", faults=(fault,)) from None
+        raise
+    unique.confirm(CONTEXT, SKU, target)
+    return made
+
+
+def _made_before(product_id: int, request_id: int | None) -> VariantCard | None:
+    if request_id is None:
+        return None
+    row = Variant.objects.on(product_id).filter(request_id=request_id).first()
+    return None if row is None else _card(row)
+
+
+def _insert(draft: VariantDraft, product_id: int, variant_id: int, request_id: int | None) -> VariantCard:
+    product = locked_product(product_id)
+    if Variant.objects.filter(product_id=product_id).count() >= MOST:
+        raise TooManyVariantsError(detail=f"a product has {MOST} variants at most")
+    row = variant_row(draft, product_id, variant_id)
+    row.request_id = request_id
+    row.save(force_insert=True)
+    receive({variant_id: draft.stock}, cause=f"product {public_id('prd', product_id)}")
+    renewed(product)
+    return variant_card(row, draft.stock)
+
+
+def change_variant(
+    variant_id: int, *, price: Money | None = None, options: Mapping[str, str] | None = None
+) -> VariantCard:
+    """Set a variant's price or options: a new version of its product.
+
+    Emits: `ProductChanged`.
+
+    Raises:
+        VariantNotFoundError: There is none.
+    """
+    with shard_atomic(CONTEXT, variant_id):
+        seen = Variant.objects.filter(pk=variant_id).first()
+        if seen is None:
+            raise VariantNotFoundError(detail="there is no such variant")
+        product = locked_product(seen.product_id)
+        row = Variant.objects.get(pk=variant_id)
+        before = (row.price_amount, row.price_currency, row.options)
+        if price is not None:
+            row.price_amount, row.price_currency = price.amount, price.currency
+        if options is not None:
+            row.options = dict(options)
+        if (row.price_amount, row.price_currency, row.options) != before:
+            row.save()
+            renewed(product)
+        return _card(row)
+
+
+def _card(row: Variant) -> VariantCard:
+    level = StockLevel.objects.filter(pk=row.pk).first()
+    return variant_card(row, level.available if level else 0)
