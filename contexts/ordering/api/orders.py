@@ -139,8 +139,10 @@ def cancel_order(request: Request, order_id: str, body: CancelIn) -> HttpRespons
 @router.post("orders/{order_id}/shipments", response={201: ShipmentOut})
 def ship_order(request: Request, order_id: str, body: ShipmentIn) -> HttpResponse:
     """Hand an order to a carrier."""
+    number = from_path("ord", order_id)
     shipment = services.ship(
-        order_id=from_path("ord", order_id),
+        shipment_id=resource_id(request, "ordering", near=number),
+        order_id=number,
         carrier=body.carrier,
         tracking_number=body.tracking_number,
         within_effect=answering(request, _created_shipment),
@@ -158,8 +160,10 @@ def deliver_order(request: Request, order_id: str) -> HttpResponse:
 @router.post("orders/{order_id}/refunds", response={201: RefundOut})
 def refund_order(request: Request, order_id: str, body: RefundIn) -> HttpResponse:
     """Let money go back."""
+    number = from_path("ord", order_id)
     refund = services.request_refund(
-        order_id=from_path("ord", order_id),
+        refund_id=resource_id(request, "ordering", near=number),
+        order_id=number,
         amount=money(body.amount),
         reason=body.reason,
         within_effect=answering(request, _created_refund),

@@ -15,7 +15,7 @@ from contexts.ordering.services.telling import note, tell
 from contexts.ordering.services.views import RefundView, refund_view
 from shop.contract import Money, NotFoundError
 from shop.events import one_by_one
-from shop.sharding import new_id, shard_atomic
+from shop.sharding import shard_atomic
 
 log = structlog.get_logger(__name__)
 
@@ -23,11 +23,11 @@ BATCH: Final = 100
 
 
 def request_refund(
-    *, order_id: int, amount: Money | None, reason: str, within_effect: Callable[[RefundView], None]
+    *, refund_id: int, order_id: int, amount: Money | None, reason: str, within_effect: Callable[[RefundView], None]
 ) -> RefundView:
     """Let ``amount`` of what was paid go back, or all that is left; a job calls the provider.
 
-    Database: the order's shard, one transaction.
+    Database: the order's shard, one transaction. Safe to repeat: by ``refund_id``, in the order's bucket.
 
     Raises:
         NotFoundError: There is no such order.
@@ -37,13 +37,16 @@ def request_refund(
         order = Order.objects.select_for_update().filter(pk=order_id).first()
         if order is None:
             raise NotFoundError(detail="there is no such order")
+        known = Refund.objects.filter(pk=refund_id).first()
+        if known is not None:
+            return refund_view(known, order.currency)
         payment = Payment.objects.filter(order_id=order_id, status=AttemptStatus.CAPTURED, surplus=False).first()
         left = refundable(payment) if payment is not None else 0
         wanted = amount or Money(amount=left, currency=order.currency)
         if payment is None or not 0 < wanted.amount <= left or wanted.currency != order.currency:
             raise RefundExceedsPaymentError(detail=f"{left} {order.currency} can be given back")
         refund = Refund.objects.create(
-            id=new_id("ordering", near=order_id),
+            id=refund_id,
             order=order,
             payment=payment,
             amount=wanted.amount,

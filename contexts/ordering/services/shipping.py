@@ -10,15 +10,21 @@ from contexts.ordering.services.reading import view_of
 from contexts.ordering.services.telling import tell
 from contexts.ordering.services.views import OrderView, ShipmentView, shipment_view
 from shop.contract import NotFoundError
-from shop.sharding import new_id, shard_atomic
+from shop.sharding import shard_atomic
 
 
 def ship(
-    *, order_id: int, carrier: str, tracking_number: str, within_effect: Callable[[ShipmentView], None]
+    *,
+    shipment_id: int,
+    order_id: int,
+    carrier: str,
+    tracking_number: str,
+    within_effect: Callable[[ShipmentView], None],
 ) -> ShipmentView:
     """Hand a placed order to a carrier.
 
     Emits: OrderShipped. Database: the order's shard, one transaction.
+    Safe to repeat: by ``shipment_id``, in the order's bucket.
 
     Raises:
         NotFoundError: There is no such order.
@@ -26,10 +32,13 @@ def ship(
     """
     with shard_atomic("ordering", order_id):
         order = _locked(order_id)
+        known = Shipment.objects.filter(pk=shipment_id).first()
+        if known is not None:
+            return shipment_view(known)
         if order.status != OrderStatus.PLACED or order.fulfilment_status != FulfilmentStatus.UNFULFILLED:
             raise InvalidTransitionError(detail=f"the order is {order.status} and {order.fulfilment_status}")
         shipment = Shipment.objects.create(
-            id=new_id("ordering", near=order_id),
+            id=shipment_id,
             order=order,
             carrier=carrier,
             tracking_number=tracking_number,

@@ -1,11 +1,15 @@
 """The order desk's day: cancel, ship, deliver, give money back, and what the timeline tells of it."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from contexts.ordering import services
 from contexts.ordering.services.providers.fake import FakeProvider
 from contexts.ordering.tests.conftest import TEAPOT, Api
 from shop.events.relay import relay
+from shop.http.idempotency import Claim
+from shop.http.models import IdempotencyClaim
 from shop.sharding import aliases_of
 from shop.sharding.public_ids import public_id
 from tests.plugin import make_principal
@@ -174,6 +178,29 @@ def test_part_of_the_money_goes_back(api, placed, desk):
     assert refund(desk, placed).json()["amount"]["amount"] == 2000
     services.give_money_back()
     assert api.get(f"orders/{placed['id']}").json()["payment_status"] == "refunded"
+
+
+@pytest.mark.parametrize(
+    "request_of",
+    [
+        ("refunds", {"reason": "a chipped spout", "amount": {"amount": 100, "currency": "EUR"}}),
+        ("shipments", PARCEL),
+    ],
+)
+def test_a_repetition_after_a_lost_answer_finds_what_the_first_one_did(api, placed, desk, monkeypatch, request_of):
+    what, body = request_of
+    # given an effect that was written, and an answer that was not: staff's claim lies on another shard than the order
+    with monkeypatch.context() as patched:
+        patched.setattr(Claim, "keep_within", lambda *_: None)
+        patched.setattr(Claim, "keep", _die)
+        assert desk.post(f"orders/{placed['id']}/{what}", body, key="k").status_code == 500
+    for alias in aliases_of("ordering"):
+        IdempotencyClaim.objects.using(alias).update(lease_until=datetime.now(UTC))
+    # when it comes again under its key
+    again = desk.post(f"orders/{placed['id']}/{what}", body, key="k")
+    # then it is one and the same
+    assert again.status_code == 201
+    assert [each["id"] for each in api.get(f"orders/{placed['id']}").json()[what]] == [again.json()["id"]]
 
 
 def test_never_more_than_was_paid(placed, desk):
