@@ -54,6 +54,7 @@ MIDDLEWARE = [
     "shop.gateway.middleware.Pipeline",
 ]
 ROOT_URLCONF = "config.urls"
+CSRF_FAILURE_VIEW = "shop.http.problems.no_csrf_token"
 WSGI_APPLICATION = "config.wsgi.application"
 APPEND_SLASH = False
 DEMO_LOADER = "config.demo.load.load_demo" if "catalog" in CONTEXTS else ""
