@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, path
+from django.views.decorators.csrf import csrf_exempt
 
 from shop.gateway.jwks import jwks
 from shop.gateway.mount import mount
@@ -18,7 +19,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", landing),
     path("livez", livez),
     path("readyz", readyz),
-    path(".well-known/jwks.json", jwks),
+    path(".well-known/jwks.json", csrf_exempt(jwks)),
     path("admin/", admin.site.urls),
     *(mount(name) for name in settings.CONTEXTS),
 ]

@@ -127,6 +127,11 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     return problem(403, "forbidden", "this is not allowed")
 
 
+def no_csrf_token(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Django's CSRF_FAILURE_VIEW: a form without its token, or a method that no page here takes."""
+    return problem(403, "forbidden", "this is not allowed")
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler500."""
     return problem(500, "internal_error", "the error is ours and has been logged")

@@ -257,8 +257,13 @@ def test_only_the_public_half_is_published():
     assert [set(key) for key in published] == [{"kty", "crv", "x", "y", "kid", "use", "alg"}]
 
 
+def test_what_the_forms_guard_refuses_is_a_problem_too():
+    answer = Client(enforce_csrf_checks=True).put("/livez")
+    assert (answer.status_code, answer["Content-Type"]) == (403, "application/problem+json")
+
+
 def test_the_published_keys_can_only_be_read():
-    answer = Client().post("/.well-known/jwks.json", {}, content_type="application/json")
+    answer = Client(enforce_csrf_checks=True).post("/.well-known/jwks.json", {}, content_type="application/json")
     assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
     assert answer.headers["Allow"] == "GET, HEAD"
     assert Client().head("/.well-known/jwks.json").status_code == 200
