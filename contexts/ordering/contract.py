@@ -38,6 +38,12 @@ class TotalTooLargeError(InvalidError):
     code = "total_too_large"
 
 
+class CartFullError(ConflictError):
+    """The cart holds as many lines as an order may have."""
+
+    code = "cart_full"
+
+
 class CartEmptyError(ConflictError):
     """There is nothing to check out."""
 

@@ -19,6 +19,8 @@ HOLD_LASTS_LONGER: Final = timedelta(seconds=900)
 """A reservation outlives its order by this, so that no payment in time meets an expired hold."""
 TIME_TO_PAY: Final = timedelta(seconds=900)
 """What remains at least once a payment has begun."""
+MAX_LINES: Final = 1_500
+"""Of an order, hence of a cart."""
 MAX_TOTAL: Final = 10**18
 """In minor units; what the databases' 64 bits hold with room for a sum of sums."""
 

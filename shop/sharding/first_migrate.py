@@ -32,9 +32,10 @@ def introduce(alias: str) -> None:
     """
     context = context_of_alias(alias)
     with transaction.atomic(using=alias):
-        check_identity(alias)
-        if not DatabaseIdentity.objects.using(alias).exists():
-            DatabaseIdentity.objects.using(alias).create(uuid=uuid.uuid4(), context=context, alias=alias)
+        _refuse_other_place(alias)
+        identity = DatabaseIdentity.objects.using(alias).first()
+        if identity is None:
+            identity = DatabaseIdentity.objects.using(alias).create(uuid=uuid.uuid4(), context=context, alias=alias)
         if alias == home_of(context):
             _write_map(context)
         if not ShardSlice.objects.using(alias).exists():
@@ -42,6 +43,8 @@ def introduce(alias: str) -> None:
             ShardSlice.objects.using(alias).bulk_create(
                 ShardSlice(lo=e.lo, hi=e.hi, owned=e.alias == alias, epoch=e.epoch) for e in entries
             )
+    # Behind the commit: the home never knows an identity that was rolled back.
+    Shard.objects.using(home_of(context)).filter(alias=alias).update(uuid=identity.uuid)
     forget_shard_map(context)
 
 
@@ -60,22 +63,49 @@ def recognise(alias: str) -> None:
     """Like `check_identity`, also for a database that is still empty: to be called before anything is written there.
 
     Raises:
-        ForeignDatabase: It was introduced before, as another one.
+        ForeignDatabase: It was introduced before, as another one; or it is empty, and its place was taken before.
     """
-    if DatabaseIdentity._meta.db_table in connections[alias].introspection.table_names():
+    if _is_introduced(alias):
         check_identity(alias)
+    elif _home_says(alias) is not None:
+        raise _another(alias, "an empty database is behind the URL")
+    elif alias == home_of(context_of_alias(alias)):
+        others = [other for other in aliases_of(context_of_alias(alias)) if other != alias and _is_introduced(other)]
+        if others:
+            raise _another(alias, f"an empty database is behind the URL, and {', '.join(others)} had another home")
 
 
 def check_identity(alias: str) -> None:
-    """Compare what the database says it is with what the settings say.
+    """Compare what the database says it is with what the settings and the home say.
 
     Raises:
         ForeignDatabase: They disagree.
     """
-    known = DatabaseIdentity.objects.using(alias).first()
-    context = context_of_alias(alias)
+    _refuse_other_place(alias)
+    known, expected = DatabaseIdentity.objects.using(alias).first(), _home_says(alias)
+    if known is not None and expected is not None and known.uuid != expected:
+        raise _another(alias, "it is not the database that was introduced there")
+
+
+def _refuse_other_place(alias: str) -> None:
+    known, context = DatabaseIdentity.objects.using(alias).first(), context_of_alias(alias)
     if known is not None and (known.context, known.alias) != (context, alias):
-        raise ForeignDatabase(
-            f"{context.upper()}_DATABASES: the database of {alias} was migrated as {known.alias} of {known.context}; "
-            "put every URL back to its place"
-        )
+        raise _another(alias, f"it was migrated as {known.alias} of {known.context}")
+
+
+def _another(alias: str, why: str) -> ForeignDatabase:
+    setting = f"{context_of_alias(alias).upper()}_DATABASES"
+    return ForeignDatabase(f"{setting}: the database of {alias}: {why}; put every URL back to its place")
+
+
+def _is_introduced(alias: str) -> bool:
+    tables = connections[alias].introspection.table_names()
+    return DatabaseIdentity._meta.db_table in tables and DatabaseIdentity.objects.using(alias).exists()
+
+
+def _home_says(alias: str) -> uuid.UUID | None:
+    """Which database the home knows at this place; None if none was introduced there, or the home is new itself."""
+    home = home_of(context_of_alias(alias))
+    if home == alias or not _is_introduced(home):
+        return None
+    return Shard.objects.using(home).filter(alias=alias).values_list("uuid", flat=True).first()

@@ -76,11 +76,12 @@ class UniqueTarget(KernelModel):
 
 
 class Shard(KernelModel):
-    """A database of this context that may own buckets."""
+    """A database of this context that may own buckets, and which one that was when it was introduced."""
 
     home_only = True
 
     alias = models.CharField(max_length=60, primary_key=True)
+    uuid = models.UUIDField(null=True)
     created_at = models.DateTimeField(db_default=Now())
 
 

@@ -161,6 +161,30 @@ print(json.dumps([answer.status_code, list(databases.values())[-1]]))
 """
 
 
+@pytest.mark.parametrize("place", [0, 1], ids=["home", "shard"])
+def test_an_empty_database_in_the_place_of_a_known_one_is_refused(make_urls, catalog, place):
+    # given a migrated context, and an empty database behind one of its URLs
+    *urls, empty = make_urls(3)
+    migrate(catalog(*urls))
+    urls[place] = empty
+    # when it is migrated again, then it says which, and writes nothing there
+    done = manage("migrate", environment=catalog(*urls))
+    assert done.returncode == 2
+    assert f"catalog_{place}" in done.stderr
+    assert "empty" in done.stderr
+
+
+def test_the_same_place_of_another_shop_is_refused(make_urls, catalog):
+    # given two shops, and a database of one behind the URL of the other
+    urls, others = make_urls(2), make_urls(2)
+    migrate(catalog(*urls))
+    migrate(catalog(*others))
+    mixed = catalog(urls[0], others[1])
+    # then neither a migration nor a server takes it
+    assert manage("migrate", environment=mixed).returncode == 2
+    assert result(start(READY, mixed)) == [503, "another database is behind this URL"]
+
+
 def test_urls_that_changed_places_are_refused_and_nothing_is_written(make_urls, catalog):
     first, second = make_urls(2)
     migrate(catalog(first, second))

@@ -4,10 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from contexts.ordering.domain import MAX_TOTAL
+from contexts.ordering.domain import MAX_LINES, MAX_TOTAL
 from shop.http.ninja import Body, Country, Text
 
-MAX_LINES = 1_500
 MAX_QUANTITY = 1_000_000
 
 

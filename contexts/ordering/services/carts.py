@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from django.db import IntegrityError
 
 from contexts.catalog.contract import CatalogService, NotForSaleError, Offer, Refusal
+from contexts.ordering.contract import CartFullError
+from contexts.ordering.domain import MAX_LINES
 from contexts.ordering.models import Cart, CartLine
 from shop.contract import Money
 from shop.services import resolve
@@ -51,6 +53,7 @@ def put_line(*, customer_id: int, variant_id: int, quantity: int) -> CartView:
     Raises:
         VariantNotFoundError: There is no such variant.
         NotForSaleError: Its product is not active.
+        CartFullError: It would hold more lines than an order may have.
     """
     [offer] = resolve(CatalogService).offers(variant_ids=[str(variant_id)])
     if quantity and not offer.for_sale:
@@ -60,6 +63,8 @@ def put_line(*, customer_id: int, variant_id: int, quantity: int) -> CartView:
     with shard_atomic("ordering", customer_id):
         cart = Cart.objects.select_for_update().get(customer_id=customer_id)
         line = CartLine.objects.filter(cart_id=cart.pk, variant_id=variant_id).first()
+        if line is None and quantity and CartLine.objects.filter(cart_id=cart.pk).count() >= MAX_LINES:
+            raise CartFullError(detail=f"a cart holds {MAX_LINES} lines at most")
         if (line.quantity if line else 0) != quantity:
             _write_line(cart, line, variant_id, quantity)
             cart.version += 1

@@ -16,12 +16,13 @@ from shop.sharding import shard_atomic
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Checkout:
-    """One version of a cart, and the order that it becomes or has become."""
+    """One version of a cart, and the order that it becomes; ``follows_checkout``: that emptied it just before."""
 
     cart_id: int
     version: int
     order_id: int
     lines: tuple[OrderLineRequest, ...]
+    follows_checkout: bool
 
 
 def checkout(
@@ -83,11 +84,12 @@ def _begin(customer_id: int, candidate: int) -> _Checkout:
         version=cart.version,
         order_id=cart.checkout_order_id or 0,
         lines=tuple(OrderLineRequest(variant_id=str(row.variant_id), quantity=row.quantity) for row in rows),
+        follows_checkout=cart.checkout_version is not None and cart.version == cart.checkout_version + 1,
     )
 
 
 def _order_of_emptied_cart(begun: _Checkout) -> OrderView:
-    order = known_order(begun.order_id) if begun.order_id else None
+    order = known_order(begun.order_id) if begun.follows_checkout else None
     if order is None or order.status != OrderStatus.PENDING_PAYMENT:
         raise CartEmptyError(detail="the cart is empty")
     return order

@@ -3,7 +3,7 @@
 import structlog
 
 from contexts.catalog.contract import CatalogService, OutOfStockError, ReservationCancelledError
-from contexts.ordering.domain import OrderStatus
+from contexts.ordering.domain import FulfilmentStatus, OrderStatus
 from contexts.ordering.models import Order, OrderLine
 from contexts.ordering.services.cancelling import cancel_locked
 from shop.services import resolve
@@ -43,5 +43,8 @@ def _cancel_for_lost_stock(order_id: int) -> None:
         order = Order.objects.select_for_update().get(pk=order_id)
         if order.status != OrderStatus.PLACED:
             return
+        if order.fulfilment_status != FulfilmentStatus.UNFULFILLED:
+            log.error("shipped_without_stock", order_id=str(order_id))
+            return  # the parcel is gone, so the money stays; somebody has to count the shelf
         cancel_locked(order, STOCK_LOST)
     log.warning("order_cancelled", order_id=str(order_id), reason=STOCK_LOST)

@@ -111,6 +111,21 @@ def test_another_key_gives_the_same_order_while_it_waits_for_payment(api, catalo
     assert catalog.free[str(TEAPOT)] == 9
 
 
+def test_a_cart_that_was_filled_and_emptied_since_is_just_empty(api):
+    api.put(TEAPOT, 1)
+    api.checkout()
+    api.put(SPOON, 1)
+    api.put(SPOON, 0)
+    assert api.checkout().json()["code"] == "cart_empty"
+
+
+def test_a_cart_holds_as_many_lines_as_an_order(api, monkeypatch):
+    monkeypatch.setattr("contexts.ordering.services.carts.MAX_LINES", 1)
+    api.put(TEAPOT, 1)
+    assert api.put(SPOON, 1).json()["code"] == "cart_full"
+    assert api.put(TEAPOT, 2).status_code == 200
+
+
 def test_a_new_cart_makes_a_new_order(api):
     api.put(TEAPOT, 1)
     first = api.checkout().json()["id"]
