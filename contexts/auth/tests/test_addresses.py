@@ -332,6 +332,7 @@ def test_a_second_attempt_finds_what_the_first_one_made(book):
     assert book.shown() == [entered]
 
 
+@pytest.mark.django_db(databases=["auth_0", "auth_1"], transaction=True)
 def test_the_answer_is_kept_with_the_address_so_what_fails_behind_it_does_no_harm(book, monkeypatch):
     add = services.add_address
 
