@@ -40,6 +40,13 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(PLACE, ignore_errors=True)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def databases_first(request: pytest.FixtureRequest) -> None:
+    """Make the databases before the first test's fence goes up, which would take it for the one who makes them."""
+    if any(item.get_closest_marker("django_db") for item in request.session.items):
+        request.getfixturevalue("django_db_setup")
+
+
 @pytest.fixture(autouse=True)
 def sql_fence(request: pytest.FixtureRequest) -> "Iterator[SqlFence]":
     """Fails a test that touches another context's tables."""
