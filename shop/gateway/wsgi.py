@@ -1,8 +1,13 @@
-"""The WSGI application: Django's, whose requests are UTF-8 whatever they claim to be. `config.wsgi` comes in."""
+"""The WSGI application: Django's, with requests that it can read to the end. `config.wsgi` comes in."""
+
+from io import BytesIO
+from typing import Any
 
 import django
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.utils.http import parse_header_parameters
+
+from shop.gateway.routes import BODY_LIMIT
 
 
 class Utf8Request(WSGIRequest):
@@ -20,9 +25,16 @@ class Utf8Request(WSGIRequest):
 
 
 class Application(WSGIHandler):
-    """Django's handler, for such requests."""
+    """Django's handler, for such requests, whether their length was told or not."""
 
     request_class = Utf8Request
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        """Answer. A body that comes in chunks would be empty to Django, which reads as much as Content-Length says."""
+        if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower() and not environ.get("CONTENT_LENGTH"):
+            body = environ["wsgi.input"].read(BODY_LIMIT + 1)
+            environ |= {"wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+        return super().__call__(environ, start_response)
 
 
 def make_application() -> Application:

@@ -267,6 +267,17 @@ def test_a_media_type_can_not_break_the_server(media):
     assert headers["X-Request-ID"]
 
 
+@pytest.mark.parametrize(("body", "status"), [(b'{"name": "tea"}', "200 OK"), (b" " * ((1 << 20) + 1), "413")])
+def test_a_body_may_come_in_chunks(body, status):
+    # given a request whose length nobody told
+    told = []
+    environ = RequestFactory(HTTP_HOST="localhost").post("/edge/shaped", content_type=JSON).environ
+    environ |= {"CONTENT_LENGTH": "", "HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input": io.BytesIO(body)}
+    # then its body is read like any other, up to the limit
+    b"".join(Application()(environ, lambda line, headers: told.append(line)))
+    assert told[0].startswith(status)
+
+
 @pytest.mark.parametrize("media", ["application/json", "application/json; charset=utf-8", "Application/JSON"])
 def test_json_is_json_however_it_is_written(media, client):
     assert post(client, "shaped", b'{"name": "tea"}', content_type=media).status_code == 200
