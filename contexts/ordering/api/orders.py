@@ -127,8 +127,10 @@ def show_timeline(request: Request, order_id: str) -> HttpResponse:
 @router.post("orders/{order_id}/cancel", response={200: OrderOut})
 def cancel_order(request: Request, order_id: str, body: CancelIn) -> HttpResponse:
     """Cancel an order of which nothing is shipped."""
+    number = from_path("ord", order_id)
     order = services.cancel_order(
-        order_id=from_path("ord", order_id),
+        entry_id=resource_id(request, "ordering", near=number),
+        order_id=number,
         caller=request.principal,
         reason=body.reason or request.principal.role,
         within_effect=answering(request, _order),
@@ -153,7 +155,12 @@ def ship_order(request: Request, order_id: str, body: ShipmentIn) -> HttpRespons
 @router.post("orders/{order_id}/deliver", response={200: OrderOut})
 def deliver_order(request: Request, order_id: str) -> HttpResponse:
     """Note that an order has arrived."""
-    order = services.deliver(order_id=from_path("ord", order_id), within_effect=answering(request, _order))
+    number = from_path("ord", order_id)
+    order = services.deliver(
+        entry_id=resource_id(request, "ordering", near=number),
+        order_id=number,
+        within_effect=answering(request, _order),
+    )
     return _order(order)
 
 

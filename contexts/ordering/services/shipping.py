@@ -7,7 +7,7 @@ from contexts.ordering.contract import InvalidTransitionError, OrderDelivered, O
 from contexts.ordering.domain import FulfilmentStatus, OrderStatus
 from contexts.ordering.models import Order, Shipment
 from contexts.ordering.services.reading import view_of
-from contexts.ordering.services.telling import tell
+from contexts.ordering.services.telling import tell, was_told
 from contexts.ordering.services.views import OrderView, ShipmentView, shipment_view
 from shop.contract import NotFoundError
 from shop.sharding import shard_atomic
@@ -51,10 +51,11 @@ def ship(
     return view
 
 
-def deliver(*, order_id: int, within_effect: Callable[[OrderView], None]) -> OrderView:
+def deliver(*, entry_id: int, order_id: int, within_effect: Callable[[OrderView], None]) -> OrderView:
     """Note that a shipped order has arrived.
 
     Emits: OrderDelivered. Database: the order's shard, one transaction.
+    Safe to repeat: by ``entry_id``, the ID of its line in the timeline.
 
     Raises:
         NotFoundError: There is no such order.
@@ -62,11 +63,13 @@ def deliver(*, order_id: int, within_effect: Callable[[OrderView], None]) -> Ord
     """
     with shard_atomic("ordering", order_id):
         order = _locked(order_id)
+        if was_told(entry_id):
+            return view_of(order)
         if order.fulfilment_status != FulfilmentStatus.SHIPPED:
             raise InvalidTransitionError(detail=f"the order is {order.fulfilment_status}")
         Shipment.objects.filter(order_id=order_id).update(delivered_at=datetime.now(UTC))
         order.fulfilment_status = FulfilmentStatus.DELIVERED
-        tell(order, OrderDelivered)
+        tell(order, OrderDelivered, entry_id=entry_id)
         view = view_of(order)
         within_effect(view)
     return view

@@ -9,8 +9,8 @@ from shop.events import publish
 from shop.sharding import new_id
 
 
-def tell(order: Order, event_type: type[OrderEvent], **data: Any) -> None:
-    """Publish ``event_type`` of ``order`` with ``data``, note it, and store the order.
+def tell(order: Order, event_type: type[OrderEvent], *, entry_id: int | None = None, **data: Any) -> None:
+    """Publish ``event_type`` of ``order`` with ``data``, note it under ``entry_id``, and store the order.
 
     Emits: ``event_type``. Database: the open transaction on the order's shard, which holds the order's row locked.
     """
@@ -19,11 +19,15 @@ def tell(order: Order, event_type: type[OrderEvent], **data: Any) -> None:
     order.event_seq += 1
     order.save()
     publish(event, seq=order.event_seq)
-    note(order, event.topic().split(".")[1], **data)
+    note(order, event.topic().split(".")[1], entry_id=entry_id, **data)
 
 
-def note(order: Order, kind: str, **data: Any) -> None:
-    """Write a line of the order's timeline."""
-    TimelineEntry.objects.create(
-        id=new_id("ordering", near=order.pk), order=order, type=kind, data=data, at=datetime.now(UTC)
-    )
+def note(order: Order, kind: str, *, entry_id: int | None = None, **data: Any) -> None:
+    """Write a line of the order's timeline; under ``entry_id`` where a repetition has to find what it did before."""
+    key = entry_id or new_id("ordering", near=order.pk)
+    TimelineEntry.objects.create(id=key, order=order, type=kind, data=data, at=datetime.now(UTC))
+
+
+def was_told(entry_id: int) -> bool:
+    """Whether the timeline has the line ``entry_id``: this very request was here before."""
+    return bool(TimelineEntry.objects.filter(pk=entry_id).exists())

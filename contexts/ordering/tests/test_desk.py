@@ -213,6 +213,22 @@ def test_a_repetition_after_a_lost_answer_finds_what_the_first_one_did(api, plac
     assert [each["id"] for each in api.get(f"orders/{placed['id']}").json()[what]] == [again.json()["id"]]
 
 
+@pytest.mark.parametrize("act", ["cancel", "deliver"])
+def test_a_repeated_step_after_a_lost_answer_is_no_conflict(api, placed, desk, monkeypatch, act):
+    # given a step that was taken, and an answer that was not written
+    if act == "deliver":
+        ship(desk, placed)
+    with monkeypatch.context() as patched:
+        patched.setattr(Claim, "keep_within", lambda *_: None)
+        patched.setattr(Claim, "keep", _die)
+        assert desk.post(f"orders/{placed['id']}/{act}", {}, key="k").status_code == 500
+    for alias in aliases_of("ordering"):
+        IdempotencyClaim.objects.using(alias).update(lease_until=datetime.now(UTC))
+    # when it comes again under its key, then it shows the order; under another key it is one step too many
+    assert desk.post(f"orders/{placed['id']}/{act}", {}, key="k").status_code == 200
+    assert desk.post(f"orders/{placed['id']}/{act}", {}, key="other").status_code == 409
+
+
 def test_never_more_than_was_paid(placed, desk):
     assert refund(desk, placed, 2599).json()["code"] == "refund_exceeds_payment"
     assert refund(desk, placed, 100, "GBP").json()["code"] == "refund_exceeds_payment"
