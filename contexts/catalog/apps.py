@@ -12,7 +12,7 @@ class CatalogConfig(AppConfig):
 
     def ready(self) -> None:
         """Provide the service; importing `tasks` declares the jobs."""
-        from contexts.catalog import tasks  # noqa: F401
+        from contexts.catalog import tasks  # noqa: F401  importing it declares them
         from contexts.catalog.contract import CatalogService
         from contexts.catalog.services import Catalog
         from shop.services import provide

@@ -41,7 +41,6 @@ class Route:
         has_body: Whether it takes a JSON body.
         body_limit: Largest body in bytes.
         timeout_seconds: The request's deadline.
-        safe_to_retry: Whether a gateway may send it again.
     """
 
     method: str
@@ -52,11 +51,6 @@ class Route:
     has_body: bool = False
     body_limit: int = BODY_LIMIT
     timeout_seconds: float = 15.0
-
-    @property
-    def safe_to_retry(self) -> bool:
-        """GET, or repeatable under its key."""
-        return self.method == "GET" or self.key is Key.REQUIRED
 
 
 _table: dict[str, dict[str, Route]] = {}
@@ -86,8 +80,3 @@ def methods_of(template: str) -> Mapping[str, Route]:
 def context_at(template: str) -> str:
     """Context that answers at a path template."""
     return _contexts[template]
-
-
-def all_routes() -> list[tuple[str, Route]]:
-    """Every ``(path template, operation)``."""
-    return [(template, route) for template, methods in _table.items() for route in methods.values()]

@@ -1,14 +1,13 @@
 """Calls between contexts: `provide` an implementation, `resolve` an interface. Contexts come in here."""
 
 from shop.services.calling import acting_as, acting_context, deadline, remaining_seconds
-from shop.services.registry import provide, provided, resolve, substitute
+from shop.services.registry import provide, resolve, substitute
 
 __all__ = [
     "acting_as",
     "acting_context",
     "deadline",
     "provide",
-    "provided",
     "remaining_seconds",
     "resolve",
     "substitute",

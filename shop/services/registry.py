@@ -40,11 +40,6 @@ def resolve[S: Service](interface: type[S]) -> S:
     return cast(S, proxy)
 
 
-def provided(context: str) -> dict[type[Service], Service]:
-    """Interfaces of ``context`` that this process implements."""
-    return {interface: provider for interface, provider in _providers.items() if interface.context == context}
-
-
 @contextmanager
 def substitute[S: Service](interface: type[S], provider: S) -> Iterator[S]:
     """Let ``provider`` answer for ``interface`` inside the block: fakes in tests.
