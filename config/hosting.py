@@ -1,7 +1,11 @@
 """Which contexts this process hosts, and where the others live. The one place that knows them all by name."""
 
+from collections.abc import Mapping
 from typing import Final
 
+from django.utils.module_loading import import_string
+
+from shop.contract import Service
 from shop.settings import Env
 
 KNOWN_CONTEXTS: Final = ("auth", "catalog", "ordering")
@@ -29,3 +33,22 @@ def urls_of_others(env: Env, hosted: tuple[str, ...]) -> dict[str, str]:
         if not url.startswith(("http://", "https://")):
             env.problems.append(f"{name.upper()}_URL: must be an http(s) address")
     return urls
+
+
+def switched_off(env: Env) -> frozenset[str]:
+    """``SERVICE_KILL_SWITCH``: operations between contexts, like ``catalog.reserve``, that are refused."""
+    names = frozenset(env.words("SERVICE_KILL_SWITCH"))
+    for name in sorted(names):
+        context, _, operation = name.partition(".")
+        if operation not in _operations_of(context):
+            env.problems.append(f"SERVICE_KILL_SWITCH: there is no operation {name!r}")
+    return names
+
+
+def _operations_of(context: str) -> Mapping[str, object]:
+    """Operations of a context's service by name; a context that is none has none, and one may offer no service."""
+    try:
+        service: type[Service] = import_string(f"contexts.{context}.contract.{context.capitalize()}Service")
+    except ImportError:
+        return {}
+    return service.operations

@@ -2,13 +2,17 @@
 
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
+from django.utils.csp import CSP
 from django.utils.module_loading import import_string
 
-from config.hosting import hosted_contexts, urls_of_others
+from config.hosting import hosted_contexts, switched_off, urls_of_others
+from config.limiting import rate_limits, redis_url
+from config.origins import ANY, allowed_origins, public_url
 from config.secrets import load_secrets
 from config.testing import databases_of_run, home_of_run
-from shop.observability import logs
+from shop.observability import errors, logs
 from shop.settings import Env, Fragment, merge
 
 BASE_DIR: Final = Path(__file__).resolve().parent.parent
@@ -36,21 +40,26 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.admin",
     "django.contrib.staticfiles",
+    "drf_spectacular_sidecar",  # the files of Swagger UI, for /api/docs
     "rest_framework",
     "ninja",
+    "corsheaders",
     "shop.staff",
     *(app for fragment in _fragments for app in fragment.installed_apps),
     *(f"contexts.{name}" for name in CONTEXTS),
 ]
+_origins = allowed_origins(env)
 MIDDLEWARE = [
-    "shop.gateway.middleware.trace_requests",
-    "django.middleware.security.SecurityMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "shop.gateway.access.trace_requests",
+    *(["corsheaders.middleware.CorsMiddleware"] if _origins else []),
+    "shop.gateway.chain.Security",
+    "shop.gateway.chain.Policy",
+    "shop.gateway.chain.Sessions",
     "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "shop.gateway.chain.Forms",
+    "shop.gateway.chain.SignedIn",
+    "shop.gateway.chain.Messages",
+    "shop.gateway.chain.Frames",
     "shop.gateway.middleware.Pipeline",
 ]
 ROOT_URLCONF = "config.urls"
@@ -65,6 +74,7 @@ TEMPLATES = [
         "OPTIONS": {
             "context_processors": [
                 "django.template.context_processors.request",
+                "django.template.context_processors.csp",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ]
@@ -90,11 +100,14 @@ AUTH_PASSWORD_VALIDATORS = [
 
 # ---- services and events -------------------------------------------------------------------------------------
 SERVICE_TRANSPORT = env.choice("SERVICE_TRANSPORT", "local", ("local", "loopback"))
-SERVICE_KILL_SWITCH = frozenset(env.words("SERVICE_KILL_SWITCH"))
+SERVICE_KILL_SWITCH = switched_off(env)
 RELAY_PAUSED = env.flag("RELAY_PAUSED")
 
 # ---- requests, server ----------------------------------------------------------------------------------------
-ALLOWED_HOSTS = list(env.words("ALLOWED_HOSTS", ("localhost", "127.0.0.1", "[::1]")))
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+ALLOWED_HOSTS = list(env.words("ALLOWED_HOSTS", LOCAL_HOSTS))
+RATE_LIMITS = rate_limits(env)
+REDIS_URL = redis_url(env)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1 << 20
 HOST = env.text("HOST", "127.0.0.1")
 PORT = env.integer("PORT", 8000, low=1, high=65_535)
@@ -112,13 +125,52 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "shop.http.drf.JsonOnly",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "shop.http.spectacular.RoutedSchema",
     "EXCEPTION_HANDLER": "shop.http.drf.drf_problem",
     "UNAUTHENTICATED_USER": None,
 }
+SPECTACULAR_SETTINGS = {
+    "OAS_VERSION": "3.1.0",
+    "COMPONENT_SPLIT_PATCH": False,  # what a PATCH takes has a shape of its own here
+    "ENFORCE_NON_BLANK_FIELDS": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "POSTPROCESSING_HOOKS": [],
+}
+
+# ---- browsers ------------------------------------------------------------------------------------------------
+PUBLIC_URL = public_url(env)
+_HTTPS = PUBLIC_URL.startswith("https://")  # ended by a proxy in front, which says so in X-Forwarded-Proto
+ALLOWED_HOSTS += [str(urlsplit(PUBLIC_URL).hostname)] if PUBLIC_URL else []
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = _HTTPS
+SECURE_SSL_HOST = urlsplit(PUBLIC_URL).netloc if _HTTPS else None
+SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$", r"^metrics$"]  # asked by machines, behind the proxy
+SECURE_HSTS_SECONDS = 365 * 86_400 if _HTTPS else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _HTTPS else None
+X_FRAME_OPTIONS = "DENY"
+SECURE_CSP = {
+    "default-src": [CSP.SELF],
+    "style-src": [CSP.SELF, CSP.NONCE],
+    "object-src": [CSP.NONE],
+    "base-uri": [CSP.NONE],
+    "form-action": [CSP.SELF],
+    "frame-ancestors": [CSP.NONE],
+}
+CORS_ALLOW_ALL_ORIGINS = _origins == (ANY,)
+CORS_ALLOWED_ORIGINS = [] if CORS_ALLOW_ALL_ORIGINS else list(_origins)
+CORS_URLS_REGEX = r"^/(api/|\.well-known/).*$"  # never /metrics, never the admin
+CORS_ALLOW_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "if-match", "if-none-match"]
+CORS_EXPOSE_HEADERS = ["ETag", "Idempotent-Replay", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"]
+CORS_PREFLIGHT_MAX_AGE = 7_200
 
 # ---- what contexts add ---------------------------------------------------------------------------------------
 CONTEXT_SETTINGS = merge(fragment.values for fragment in _fragments)
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
 LOGGING_CONFIG = None
+METRICS_TOKEN = env.text("METRICS_TOKEN")
+SENTRY_DSN = env.checked("SENTRY_DSN", errors.check_dsn, "")
 env.close()
 logs.configure(LOG_LEVEL)
+if SENTRY_DSN:
+    errors.report_to(SENTRY_DSN)

@@ -3,9 +3,10 @@
 from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, path
-from django.views.decorators.csrf import csrf_exempt
 
+from shop.gateway.docs import docs, openapi
 from shop.gateway.jwks import jwks
+from shop.gateway.metrics import metrics
 from shop.gateway.mount import mount
 from shop.gateway.pages import landing
 from shop.observability.health import livez, readyz
@@ -19,7 +20,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", landing),
     path("livez", livez),
     path("readyz", readyz),
-    path(".well-known/jwks.json", csrf_exempt(jwks)),
+    path("metrics", metrics),
+    path(".well-known/jwks.json", jwks),
     path("admin/", admin.site.urls),
+    path("api/docs", docs),
+    path("api/v1/openapi.json", openapi),
+    path("api/v1/<context>/openapi.json", openapi),
     *(mount(name) for name in settings.CONTEXTS),
 ]

@@ -6,7 +6,11 @@ import os
 import signal
 import threading
 
-from shop.gateway.wsgi import make_application
+from shop.observability.shared_counts import take_place
+
+take_place()
+
+from shop.gateway.wsgi import make_application  # noqa: E402  nothing may count before the place is taken
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 application = make_application()
@@ -15,6 +19,7 @@ from shop.events.embedded import Embedded  # noqa: E402  models load after the a
 
 delivery = Embedded()
 delivery.start()
+application.senders.start()
 atexit.register(delivery.stop)
 
 

@@ -16,6 +16,7 @@ class ShopConfig(AppConfig):
 
     def ready(self) -> None:
         """Wire what needs all rooms."""
+        from shop.events.figures import declare_figures
         from shop.events.housekeeping import finish_dangling_values
         from shop.events.jobs import chore
         from shop.http.idempotency import forget_old_claims
@@ -28,6 +29,7 @@ class ShopConfig(AppConfig):
         post_migrate.connect(_introduce, dispatch_uid="shop.introduce")
         readiness("databases", databases_ready)
         readiness("migrations", migrations_ready)
+        declare_figures()
         for context in hosted_contexts():
             chore(context, "finish_dangling_values", 10.0, partial(finish_dangling_values, context))
             chore(context, "forget_old_claims", 600.0, partial(forget_old_claims, context))

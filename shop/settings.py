@@ -16,6 +16,8 @@ DATABASE_URL_FORMS: Final = "must be postgres://user:password@host:port/name or 
 STATEMENTS_AT_SQLITE_START: Final = (
     f"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout={BUSY_TIMEOUT_SECONDS * 1000};"
 )
+PREPARED_ON_POSTGRESQL: Final = {"prepare_threshold": 0}
+"""Statements written by hand are prepared at first use; the ORM's are bound by the client, which prepares nothing."""
 
 
 class SettingsError(Exception):
@@ -146,7 +148,7 @@ def parse_database_url(url: str, home: Path) -> Database:
             "PASSWORD": unquote(parts.password or ""),
             "HOST": parts.hostname or "",
             "PORT": str(port or ""),
-            "OPTIONS": {"connect_timeout": 3, **dict(parse_qsl(parts.query))},
+            "OPTIONS": {"connect_timeout": 3, **PREPARED_ON_POSTGRESQL, **dict(parse_qsl(parts.query))},
             "CONN_MAX_AGE": None,
             "CONN_HEALTH_CHECKS": True,
             "TEST": {"DEPENDENCIES": []},

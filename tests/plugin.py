@@ -48,6 +48,14 @@ def databases_first(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture(autouse=True)
+def nobody_has_come_too_often() -> None:
+    """No test inherits what another one was counted for."""
+    from shop.http.limits import limits
+
+    limits.cache_clear()
+
+
+@pytest.fixture(autouse=True)
 def sql_fence(request: pytest.FixtureRequest) -> "Iterator[SqlFence]":
     """Fails a test that touches another context's tables."""
     from tests.sql_fence import SqlFence
@@ -57,6 +65,37 @@ def sql_fence(request: pytest.FixtureRequest) -> "Iterator[SqlFence]":
         yield fence
     if fence.violations:
         pytest.fail("\n".join(fence.violations[:5]))
+
+
+@pytest.fixture(scope="session")
+def known_document() -> None:
+    """Make the document before any test puts another route table in the place of ours."""
+    from tests.documented import document
+
+    document()
+
+
+@pytest.fixture(autouse=True)
+def undocumented_answers(known_document: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Fails a test in which an operation answered what the API's document does not know."""
+    from django.core.handlers.base import BaseHandler
+
+    from tests.documented import undocumented
+
+    found: list[str] = []
+    answer_to: Callable[..., Any] = BaseHandler.get_response
+
+    def answer_and_check(handler: BaseHandler, request: Any) -> Any:
+        method, path = request.method, request.path
+        answer = answer_to(handler, request)
+        if not answer.streaming:
+            found.extend(undocumented(method, path, answer.status_code, answer.headers, answer.content))
+        return answer
+
+    monkeypatch.setattr(BaseHandler, "get_response", answer_and_check)
+    yield found
+    if found:
+        pytest.fail("\n".join(found[:5]))
 
 
 @pytest.fixture(autouse=True)

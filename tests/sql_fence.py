@@ -30,7 +30,7 @@ def tables_in(sql: str, dialect: str) -> frozenset[str]:
     """Names of all tables that ``sql`` mentions."""
     if sql.lstrip().upper().startswith(UNPARSED) and ";" not in sql:
         return frozenset()
-    return _parsed(sql.replace("%s", "NULL").replace("%%", "%"), dialect)
+    return _parsed(re.sub(r"%s|%\(\w+\)s", "NULL", sql).replace("%%", "%"), dialect)
 
 
 @cache

@@ -3,19 +3,71 @@
 from django.urls import URLPattern, path
 
 from contexts.auth import api
+from contexts.auth.domain import (
+    EmailTakenError,
+    InvalidEmailError,
+    PasswordTooWeakError,
+    TokenReusedError,
+    TooManyAddressesError,
+)
 from shop.gateway.routes import Key, Route, Who
+from shop.gateway.tokens import TokenInvalidError
+from shop.http.paging import PAGE
+from shop.sharding.unique import CreationVoided
+from shop.staff.accounts import InvalidCredentialsError
 
+IDS = {"address_id": "adr"}
 ROUTES: tuple[Route, ...] = (
-    Route(method="POST", path="register", who=Who.ANYONE, has_body=True),
-    Route(method="POST", path="token", who=Who.ANYONE, has_body=True),
-    Route(method="POST", path="staff/token", who=Who.ANYONE, has_body=True),
-    Route(method="POST", path="token/refresh", who=Who.ANYONE, has_body=True),
+    Route(
+        method="POST",
+        path="register",
+        who=Who.ANYONE,
+        has_body=True,
+        limit="auth",
+        errors=(EmailTakenError, CreationVoided, InvalidEmailError, PasswordTooWeakError),
+    ),
+    Route(
+        method="POST",
+        path="token",
+        who=Who.ANYONE,
+        has_body=True,
+        limit="auth",
+        errors=(InvalidCredentialsError,),
+    ),
+    Route(
+        method="POST",
+        path="staff/token",
+        who=Who.ANYONE,
+        has_body=True,
+        limit="auth",
+        errors=(InvalidCredentialsError,),
+    ),
+    Route(
+        method="POST",
+        path="token/refresh",
+        who=Who.ANYONE,
+        has_body=True,
+        errors=(TokenInvalidError, TokenReusedError),
+    ),
     Route(method="POST", path="token/revoke", who=Who.ANYONE, has_body=True),
     Route(method="GET", path="me", who=Who.CUSTOMER),
     Route(method="PATCH", path="me", who=Who.CUSTOMER, has_body=True),
-    Route(method="POST", path="me/password", who=Who.CUSTOMER, has_body=True),
-    Route(method="GET", path="me/addresses", who=Who.CUSTOMER),
-    Route(method="POST", path="me/addresses", who=Who.CUSTOMER, key=Key.ACCEPTED, has_body=True),
+    Route(
+        method="POST",
+        path="me/password",
+        who=Who.CUSTOMER,
+        has_body=True,
+        errors=(InvalidCredentialsError, PasswordTooWeakError),
+    ),
+    Route(method="GET", path="me/addresses", who=Who.CUSTOMER, query=PAGE),
+    Route(
+        method="POST",
+        path="me/addresses",
+        who=Who.CUSTOMER,
+        key=Key.ACCEPTED,
+        has_body=True,
+        errors=(TooManyAddressesError,),
+    ),
     Route(method="PATCH", path="me/addresses/<address_id>", who=Who.CUSTOMER, has_body=True),
     Route(method="DELETE", path="me/addresses/<address_id>", who=Who.CUSTOMER),
 )

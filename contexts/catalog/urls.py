@@ -13,22 +13,82 @@ from contexts.catalog.api import (
     VariantStockView,
     VariantsView,
     VariantView,
+    queries,
+)
+from contexts.catalog.contract import StockWouldBeNegativeError, VariantNotFoundError
+from contexts.catalog.services.errors import (
+    CategoryCycleError,
+    CategoryNotEmptyError,
+    CategoryNotFoundError,
+    SkuTakenError,
+    SlugTakenError,
+    TooManyVariantsError,
+    VersionMismatchError,
 )
 from shop.gateway.routes import Key, Route, Who
+from shop.http.ids import InvalidIdError
+from shop.http.paging import PAGE
+from shop.sharding.unique import CreationVoided
 
 EDITOR = "catalog_editor"
 
+IDS = {"category_id": "cat", "product_id": "prd", "variant_id": "var"}
 ROUTES: tuple[Route, ...] = (
-    Route(method="GET", path="categories", who=Who.READER),
-    Route(method="POST", path="categories", who=Who.STAFF, role=EDITOR, key=Key.ACCEPTED, has_body=True),
-    Route(method="GET", path="categories/<category_id>", who=Who.READER),
-    Route(method="PATCH", path="categories/<category_id>", who=Who.STAFF, role=EDITOR, has_body=True),
-    Route(method="DELETE", path="categories/<category_id>", who=Who.STAFF, role=EDITOR),
-    Route(method="GET", path="products", who=Who.READER),
-    Route(method="POST", path="products", who=Who.STAFF, role=EDITOR, key=Key.REQUIRED, has_body=True),
-    Route(method="GET", path="products/<product_id>", who=Who.READER),
-    Route(method="PATCH", path="products/<product_id>", who=Who.STAFF, role=EDITOR, has_body=True),
-    Route(method="DELETE", path="products/<product_id>", who=Who.STAFF, role=EDITOR),
+    Route(method="GET", path="categories", who=Who.READER, query=queries.CATEGORIES, errors=(InvalidIdError,)),
+    Route(
+        method="POST",
+        path="categories",
+        who=Who.STAFF,
+        role=EDITOR,
+        key=Key.ACCEPTED,
+        has_body=True,
+        errors=(CategoryNotFoundError, SlugTakenError),
+    ),
+    Route(method="GET", path="categories/<category_id>", who=Who.READER, errors=(CategoryNotFoundError,)),
+    Route(
+        method="PATCH",
+        path="categories/<category_id>",
+        who=Who.STAFF,
+        role=EDITOR,
+        has_body=True,
+        errors=(CategoryNotFoundError, SlugTakenError, CategoryCycleError),
+    ),
+    Route(
+        method="DELETE",
+        path="categories/<category_id>",
+        who=Who.STAFF,
+        role=EDITOR,
+        errors=(CategoryNotFoundError, CategoryNotEmptyError),
+    ),
+    Route(method="GET", path="products", who=Who.READER, query=queries.PRODUCTS, errors=(InvalidIdError,)),
+    Route(
+        method="POST",
+        path="products",
+        who=Who.STAFF,
+        role=EDITOR,
+        key=Key.REQUIRED,
+        has_body=True,
+        versioned=True,
+        errors=(CategoryNotFoundError, SkuTakenError, CreationVoided),
+    ),
+    Route(method="GET", path="products/<product_id>", who=Who.READER, versioned=True),
+    Route(
+        method="PATCH",
+        path="products/<product_id>",
+        who=Who.STAFF,
+        role=EDITOR,
+        has_body=True,
+        versioned=True,
+        errors=(CategoryNotFoundError, VersionMismatchError),
+    ),
+    Route(
+        method="DELETE",
+        path="products/<product_id>",
+        who=Who.STAFF,
+        role=EDITOR,
+        versioned=True,
+        errors=(VersionMismatchError,),
+    ),
     Route(
         method="POST",
         path="products/<product_id>/variants",
@@ -36,10 +96,18 @@ ROUTES: tuple[Route, ...] = (
         role=EDITOR,
         key=Key.REQUIRED,
         has_body=True,
+        errors=(SkuTakenError, TooManyVariantsError, CreationVoided),
     ),
-    Route(method="GET", path="variants", who=Who.READER),
-    Route(method="PATCH", path="variants/<variant_id>", who=Who.STAFF, role=EDITOR, has_body=True),
-    Route(method="GET", path="variants/<variant_id>/stock", who=Who.STAFF),
+    Route(method="GET", path="variants", who=Who.READER, query=queries.IDS, errors=(InvalidIdError,)),
+    Route(
+        method="PATCH",
+        path="variants/<variant_id>",
+        who=Who.STAFF,
+        role=EDITOR,
+        has_body=True,
+        errors=(VariantNotFoundError,),
+    ),
+    Route(method="GET", path="variants/<variant_id>/stock", who=Who.STAFF, errors=(VariantNotFoundError,)),
     Route(
         method="POST",
         path="variants/<variant_id>/stock/adjustments",
@@ -47,8 +115,15 @@ ROUTES: tuple[Route, ...] = (
         role=EDITOR,
         key=Key.REQUIRED,
         has_body=True,
+        errors=(VariantNotFoundError, StockWouldBeNegativeError),
     ),
-    Route(method="GET", path="variants/<variant_id>/stock/movements", who=Who.STAFF),
+    Route(
+        method="GET",
+        path="variants/<variant_id>/stock/movements",
+        who=Who.STAFF,
+        query=PAGE,
+        errors=(VariantNotFoundError,),
+    ),
 )
 urlpatterns: list[URLPattern] = [
     path("categories", CategoriesView.as_view()),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from shop.contract import ConflictError, DeclinedError, Event, InvalidError
+from shop.contract import ConflictError, DeclinedError, Event, InvalidError, MalformedError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +84,12 @@ class PaymentDeclinedError(DeclinedError):
     """The provider refused the payment; the order stays payable."""
 
     code = "payment_declined"
+
+
+class InvalidSignatureError(MalformedError):
+    """The webhook is not signed by its provider, or its signature is too old."""
+
+    code = "invalid_signature"
 
 
 class UnknownProviderError(InvalidError):

@@ -64,6 +64,8 @@ class AttemptStatus(StrEnum):
 
 
 OPEN_ATTEMPTS: Final = (AttemptStatus.PENDING, AttemptStatus.REQUIRES_ACTION)
+LIVE_ATTEMPTS: Final = (*OPEN_ATTEMPTS, AttemptStatus.CAPTURED)
+"""Of these an order has one at most, surplus aside."""
 _PRECEDENCE: Final = {
     AttemptStatus.PENDING: 0,
     AttemptStatus.REQUIRES_ACTION: 1,

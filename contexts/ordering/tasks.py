@@ -31,11 +31,23 @@ def expire_overdue_orders() -> None:
 
 @every(seconds=5)
 def reconcile_payments() -> None:
-    """Attempts whose answer never came."""
+    """Attempts whose answer or webhook never came."""
     services.reconcile_payments()
+
+
+@every(seconds=2, at_once=True)
+def apply_webhooks() -> None:
+    """What providers reported."""
+    services.apply_webhooks()
 
 
 @every(seconds=5)
 def give_money_back() -> None:
     """Refunds that wait."""
     services.give_money_back()
+
+
+@every(seconds=5)
+def complete_delivered_orders() -> None:
+    """Orders that nobody can send back any more."""
+    services.complete_delivered_orders()

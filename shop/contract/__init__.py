@@ -3,7 +3,7 @@
 Errors that may cross a context's border (HTTP status in brackets, mapped in `shop.http.problems` only)::
 
     ContextError
-    ├── InvalidError      [422]
+    ├── InvalidError      [422] · MalformedError [400]
     ├── UnauthenticatedError [401] · DeclinedError [402]
     ├── ForbiddenError    [403]
     ├── NotFoundError     [404]
@@ -16,6 +16,7 @@ Errors that may cross a context's border (HTTP status in brackets, mapped in `sh
 """
 
 from shop.contract.errors import (
+    CALL_ERRORS,
     CircuitOpen,
     CommandKeyReusedError,
     ConflictError,
@@ -26,6 +27,7 @@ from shop.contract.errors import (
     Fault,
     ForbiddenError,
     InvalidError,
+    MalformedError,
     NotAuthorized,
     NotFoundError,
     OutcomeUnknown,
@@ -40,6 +42,7 @@ from shop.contract.service import Kind, Operation, Service, atomic, query, saga
 from shop.contract.values import Money, Principal
 
 __all__ = [
+    "CALL_ERRORS",
     "CircuitOpen",
     "CommandKeyReusedError",
     "ConflictError",
@@ -52,6 +55,7 @@ __all__ = [
     "ForbiddenError",
     "InvalidError",
     "Kind",
+    "MalformedError",
     "Money",
     "NotAuthorized",
     "NotFoundError",

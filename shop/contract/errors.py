@@ -39,6 +39,12 @@ class InvalidError(ContextError):
     code = "invalid"
 
 
+class MalformedError(ContextError):
+    """The request is not what its sender sent, or can't be from the one it says it is from."""
+
+    code = "malformed"
+
+
 class UnauthenticatedError(ContextError):
     """Nobody is signed in, or the credentials are no good."""
 
@@ -127,3 +133,7 @@ class NotAuthorized(ForbiddenError):
     """The calling context is not among the callers that the contract names."""
 
     code = "caller_not_authorized"
+
+
+CALL_ERRORS = (ServiceUnavailable, DeadlineExceeded, CircuitOpen, ContractMismatch, OutcomeUnknown)
+"""What a call to another context may end with, beside the errors of its contract."""

@@ -18,7 +18,6 @@ log = structlog.get_logger(__name__)
 
 POLL_SECONDS: Final = 0.3
 STOP_SECONDS: Final = 5.0
-RELAY: Final = "relay"
 
 
 class Embedded:
@@ -32,14 +31,15 @@ class Embedded:
         """Start the threads; with ``RELAY_PAUSED`` the sweepers only."""
         for context in hosted_contexts():
             if not settings.RELAY_PAUSED:
-                self._run("relay", context, self._relay_round)
-            self._run("jobs", context, self._jobs_round)
+                self._run(wake.RELAY, context, self._relay_round)
+            self._run(wake.JOBS, context, self._jobs_round)
 
     def stop(self) -> None:
         """Let every thread finish what it holds."""
         self._stopping.set()
         for context in hosted_contexts():
             wake.relay_of(context)
+            wake.wake_jobs(context)
         for thread in self._threads:
             thread.join(STOP_SECONDS)
 
@@ -52,7 +52,7 @@ class Embedded:
                 except Exception as error:
                     log.warning("delivery_round_failed", kind=kind, context=context, error=type(error).__name__)
                     self._stopping.wait(1.0)
-            if kind == RELAY:
+            if kind == wake.RELAY:
                 _leave(context)
             connections.close_all()
 
@@ -63,19 +63,18 @@ class Embedded:
     def _relay_round(self, context: str) -> None:
         seen = 0
         for alias in shard_map(context).owners():
-            if on_duty(alias, RELAY):
+            if on_duty(alias, wake.RELAY):
                 seen += relay(alias) + retry(alias)
         if not seen:
-            wake.wait(context, POLL_SECONDS)
+            wake.wait(wake.RELAY, context, POLL_SECONDS)
 
     def _jobs_round(self, context: str) -> None:
-        run_due_jobs(context)
-        self._stopping.wait(POLL_SECONDS)
+        run_due_jobs(context, woken=wake.wait(wake.JOBS, context, POLL_SECONDS))
 
 
 def _leave(context: str) -> None:
     try:
         for alias in shard_map(context).owners():
-            lay_down(alias, RELAY)
+            lay_down(alias, wake.RELAY)
     except Exception as error:
         log.warning("duty_not_laid_down", context=context, error=type(error).__name__)

@@ -16,37 +16,44 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True, kw_only=True)
 class Job:
-    """A function that runs every ``seconds`` in one process at a time. Each run starts from what is stored."""
+    """A function that runs every ``seconds`` in one process at a time. Each run starts from what is stored.
+
+    Attributes:
+        at_once: It also runs when `wake_jobs` is called in the process that runs it.
+    """
 
     name: str
     context: str
     seconds: float
     run: Callable[[], object]
+    at_once: bool = False
     next_at: float = field(default_factory=time.monotonic)
 
 
 _jobs: dict[str, Job] = {}
 
 
-def every(*, seconds: float) -> Callable[[Callable[[], object]], Callable[[], object]]:
-    """Run a function of a context's `tasks` module every ``seconds``."""
+def every(*, seconds: float, at_once: bool = False) -> Callable[[Callable[[], object]], Callable[[], object]]:
+    """Run a function of a context's `tasks` module every ``seconds``; with ``at_once`` also when it is woken."""
 
     def register(function: Callable[[], object]) -> Callable[[], object]:
-        chore(function.__module__.split(".")[1], function.__name__, seconds, function)
+        chore(function.__module__.split(".")[1], function.__name__, seconds, function, at_once=at_once)
         return function
 
     return register
 
 
-def chore(context: str, name: str, seconds: float, run: Callable[[], object]) -> None:
+def chore(context: str, name: str, seconds: float, run: Callable[[], object], *, at_once: bool = False) -> None:
     """Declare a job of ``context`` that is no function of its `tasks`: the kernel's own."""
     full = f"{context}.{name}"
-    _jobs[full] = Job(name=full, context=context, seconds=seconds, run=run)
+    _jobs[full] = Job(name=full, context=context, seconds=seconds, run=run, at_once=at_once)
 
 
-def run_due_jobs(context: str) -> None:
-    """Run the jobs of ``context`` whose time has come, if no other process does."""
-    for job in [job for job in _jobs.values() if job.context == context and job.next_at <= time.monotonic()]:
+def run_due_jobs(context: str, *, woken: bool = False) -> None:
+    """Run the jobs of ``context`` whose time has come, or that were woken for, if no other process does."""
+    for job in jobs_of(context):
+        if job.next_at > time.monotonic() and not (woken and job.at_once):
+            continue
         job.next_at = time.monotonic() + job.seconds
         if on_duty(home_of(context), f"job:{job.name}"):
             run_job(job)

@@ -65,6 +65,7 @@ class InboxEntry(KernelModel):
         constraints = (models.UniqueConstraint(fields=("handler", "event_id"), name="shop_inbox_once"),)
         indexes = (
             models.Index(fields=("next_at",), condition=Q(state="retry"), name="shop_inbox_due"),
+            models.Index(fields=("state",), condition=Q(state="dead"), name="shop_inbox_dead"),
             models.Index(fields=("handler", "key", "event_seq"), name="shop_inbox_of_key"),
         )
 

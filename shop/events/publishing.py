@@ -27,13 +27,26 @@ def publish(event: Event, *, seq: int) -> None:
         ShardScopeMissing: No transaction is open.
         MixedShards: The transaction is not on the aggregate's shard.
     """
+    row = to_publish(event, seq=seq)
+    row.save(using=required_scope("publishing").alias, force_insert=True)
+
+
+def to_publish(event: Event, *, seq: int) -> OutboxEvent:
+    """As `publish`, for a use case that stores all its rows together: the outbox's row, to be inserted by the caller.
+
+    Raises:
+        ShardScopeMissing: No transaction is open.
+        MixedShards: The transaction is not on the aggregate's shard.
+    """
     topic = event.topic()
     scope = required_scope(f"publishing {topic}")
     key = event.aggregate_id()
     if scope.context != event.context() or alias_of(scope.context, int(key)) != scope.alias:
         raise MixedShards(f"{topic} of {key} is published on {scope.alias}, which is not the shard of its aggregate")
     now = datetime.now(UTC)
-    OutboxEvent.objects.using(scope.alias).create(
+    context = scope.context
+    scope.on_commit(lambda: wake.relay_of(context))
+    return OutboxEvent(
         id=new_id(scope.context, near=int(key)),
         topic=topic,
         key=key,
@@ -46,5 +59,3 @@ def publish(event: Event, *, seq: int) -> None:
         created_at=now,
         available_at=now,
     )
-    context = scope.context
-    scope.on_commit(lambda: wake.relay_of(context))

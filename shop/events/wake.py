@@ -1,17 +1,27 @@
-"""Waking the relay of this process when something was committed. Polling is the net below it."""
+"""Waking this process's relay or jobs when something was committed. Polling is the net below it."""
 
 import threading
 from collections import defaultdict
+from typing import Final
 
-_bells: defaultdict[str, threading.Event] = defaultdict(threading.Event)
+RELAY: Final = "relay"
+JOBS: Final = "jobs"
+
+_bells: defaultdict[tuple[str, str], threading.Event] = defaultdict(threading.Event)
 
 
 def relay_of(context: str) -> None:
     """Something waits in an outbox of ``context``."""
-    _bells[context].set()
+    _bells[RELAY, context].set()
 
 
-def wait(context: str, seconds: float) -> None:
-    """Sleep until `relay_of` was called or ``seconds`` are over."""
-    _bells[context].wait(seconds)
-    _bells[context].clear()
+def wake_jobs(context: str) -> None:
+    """Something waits for a job of ``context`` that is declared ``at_once``."""
+    _bells[JOBS, context].set()
+
+
+def wait(kind: str, context: str, seconds: float) -> bool:
+    """Sleep until the bell of `RELAY` or `JOBS` was rung, or ``seconds`` are over; whether it was rung."""
+    rung = _bells[kind, context].wait(seconds)
+    _bells[kind, context].clear()
+    return rung

@@ -13,6 +13,7 @@ from shop.gateway.routes import Route
 from shop.http.problems import MalformedRequest
 
 MAX_DEPTH: Final = 100
+MOST_DIGITS: Final = 18
 
 
 def check_body(request: HttpRequest, route: Route) -> None:
@@ -21,28 +22,51 @@ def check_body(request: HttpRequest, route: Route) -> None:
     Raises:
         MalformedRequest: 413 ``body_too_large``, 415 ``unsupported_media_type``, 400 ``malformed_json``.
     """
-    length = request.headers.get("Content-Length", "")
-    if length.isdigit() and int(length) > route.body_limit:
-        raise MalformedRequest(413, "body_too_large", f"at most {route.body_limit} bytes")
-    try:
-        body = request.body
-    except RequestDataTooBig:
-        raise MalformedRequest(413, "body_too_large", f"at most {route.body_limit} bytes") from None
-    except UnreadablePostError:
-        raise MalformedRequest(400, "malformed_json", "the body broke off") from None
+    body = _read(request, route.body_limit)
     if not route.has_body:
         return
-    if len(body) > route.body_limit:
-        raise MalformedRequest(413, "body_too_large", f"at most {route.body_limit} bytes")
     if request.content_type != "application/json":
         raise MalformedRequest(415, "unsupported_media_type", "the body must be application/json")
+    if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+        raise MalformedRequest(415, "unsupported_media_type", "the body must be sent as it is, not packed")
     _check_json(body)
     request.encoding = "utf-8"  # what was checked is what is parsed: JSON knows no charset, whatever the header says
 
 
+def _read(request: HttpRequest, limit: int) -> bytes:
+    told = told_length(request.headers.get("Content-Length", ""))
+    too_large = MalformedRequest(413, "body_too_large", f"at most {limit} bytes")
+    if told > limit:
+        raise too_large
+    try:
+        body = request.body
+    except RequestDataTooBig:
+        raise too_large from None
+    except UnreadablePostError:
+        raise MalformedRequest(400, "malformed_json", "the body broke off") from None
+    if len(body) > limit:
+        raise too_large
+    if len(body) < told:  # what came may be whole JSON all the same, but it is not what was sent
+        raise MalformedRequest(400, "malformed_json", "the body broke off")
+    return body
+
+
+def told_length(header: str) -> int:
+    """What Content-Length says; 0 if that is no number."""
+    told = header.lstrip("0")
+    if not (told.isascii() and told.isdigit()):
+        return 0
+    return int(told[:MOST_DIGITS])  # enough to be too much
+
+
 def _check_json(body: bytes) -> None:
     try:
-        value = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
+        value = json.loads(
+            body.decode("utf-8"),
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            object_pairs_hook=_object,
+        )
     except UnicodeDecodeError:
         raise MalformedRequest(400, "malformed_json", "the body is not UTF-8") from None
     except (ValueError, RecursionError):
@@ -61,6 +85,14 @@ def _refuse_constant(name: str) -> float:
 def _finite(text: str) -> float:
     number = float(text)
     return number if math.isfinite(number) else _refuse_constant(text)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of two equal names one would be lost, and which one is up to the reader."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name comes twice")
+    return found
 
 
 def _depth(value: Any) -> int:

@@ -1,21 +1,54 @@
-"""The public keys of access tokens, at `/.well-known/jwks.json`. `config.urls` comes in."""
+"""The public keys of access tokens, at `/.well-known/jwks.json`, and how the API's document shows them.
 
-from http import HTTPStatus
-from typing import Final
+`config.urls` and the document come in.
+"""
+
+from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from shop.gateway.keys import key_ring
-from shop.http.problems import problem
+from shop.gateway.reading import read_only
 
 CACHE_SECONDS: Final = 300
-METHODS: Final = ("GET", "HEAD")
+PATH: Final = "/.well-known/jwks.json"
+OPERATION: Final[dict[str, Any]] = {
+    "operationId": "show_keys",
+    "summary": "The public keys of access tokens",
+    "description": "A token names its key by `kid`. A new key is published before its first use.",
+    "security": [],
+    "x-roles": [],
+    "parameters": [],
+    "responses": {
+        "200": {
+            "description": "OK",
+            "headers": {"X-Request-ID": {"$ref": "#/components/headers/X-Request-ID"}},
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Keys"}}},
+        }
+    },
+}
+SCHEMAS: Final[dict[str, Any]] = {
+    "Key": {
+        "type": "object",
+        "description": "A JSON Web Key (RFC 7517).",
+        "required": ["kty", "crv", "x", "y", "kid", "use", "alg"],
+        "properties": {
+            **{name: {"type": "string"} for name in ("x", "y", "kid")},
+            "kty": {"const": "EC"},
+            "crv": {"const": "P-256"},
+            "use": {"const": "sig"},
+            "alg": {"const": "ES256"},
+        },
+    },
+    "Keys": {
+        "type": "object",
+        "required": ["keys"],
+        "properties": {"keys": {"type": "array", "items": {"$ref": "#/components/schemas/Key"}}},
+    },
+}
 
 
-def jwks(request: HttpRequest) -> HttpResponse:
+@read_only
+def jwks(_request: HttpRequest) -> HttpResponse:
     """The ring's public half, to be kept no longer than a new key is published before its first use."""
-    if request.method not in METHODS:
-        detail = f"{request.method} is not possible here"
-        allowed = {"Allow": ", ".join(METHODS)}
-        return problem(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", detail, headers=allowed)
     return JsonResponse(key_ring().jwks(), headers={"Cache-Control": f"public, max-age={CACHE_SECONDS}"})

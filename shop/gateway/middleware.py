@@ -1,9 +1,8 @@
-"""The way of a request: trace and log line around everything, then the checks in the order that the API promises.
+"""The way of a request: the checks in the order that the API promises.
 
 413/415/400 malformed → 401 → 403 → 429 → 400 `idempotency_key_required` → 422 and the operation.
 """
 
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, Final
@@ -18,8 +17,8 @@ from shop.gateway.body import check_body
 from shop.gateway.routes import Key, Route, Who, context_at, methods_of
 from shop.gateway.tokens import verify
 from shop.http.idempotency import Claim, claim, finish
+from shop.http.limits import Standing, limits, network_of, show_standing
 from shop.http.problems import MalformedRequest, problem, problem_of
-from shop.observability.trace import traced
 from shop.services import acting_as, deadline
 
 log = structlog.get_logger("shop.access")
@@ -28,29 +27,7 @@ type Next = Callable[[HttpRequest], HttpResponseBase]
 
 MAX_KEY_LENGTH: Final = 255
 SCHEME: Final = "bearer "
-
-
-def trace_requests(get_response: Next) -> Next:
-    """Outermost: a trace of our own for every request, its ID in the answer, one log line."""
-
-    def middleware(request: HttpRequest) -> HttpResponseBase:
-        started = time.perf_counter()
-        structlog.contextvars.clear_contextvars()  # what the thread's last request bound is not ours
-        with traced() as trace:
-            answer = get_response(request)
-            answer["X-Request-ID"] = trace
-            match = request.resolver_match
-            log.info(
-                "request",
-                method=request.method,
-                route=match.route if match else "",
-                status=answer.status_code,
-                milliseconds=round((time.perf_counter() - started) * 1000, 2),
-                principal=getattr(getattr(request, "principal", None), "id", ""),
-            )
-        return answer
-
-    return middleware
+BY_ADDRESS: Final = "auth"
 
 
 class Pipeline:
@@ -61,9 +38,14 @@ class Pipeline:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Run the view within the request's context and deadline."""
+        method = request.method
         with ExitStack() as stack:
             request.stack = stack  # type: ignore[attr-defined]  # closed when this request is over
             answer = self._get_response(request)
+            request.method = method
+            standing: Standing | None = getattr(request, "standing", None)
+            if standing is not None:
+                show_standing(answer, standing)
             held: Claim | None = getattr(request, "claim", None)
             if held is None or not isinstance(answer, HttpResponse):
                 return answer
@@ -78,10 +60,11 @@ class Pipeline:
         methods = methods_of(match.route) if match else {}
         if not methods:
             return None
-        route = methods.get(request.method or "")
+        route = methods.get("GET" if request.method == "HEAD" else request.method or "")
         if route is None:
-            allowed = {"Allow": ", ".join(sorted(methods))}
+            allowed = {"Allow": ", ".join(sorted({*methods, "HEAD"} if "GET" in methods else methods))}
             return problem(405, "method_not_allowed", f"{request.method} is not possible here", headers=allowed)
+        request.method = route.method  # for the views; the server sends only the head of what they answer to HEAD
         try:
             return self._admit(request, route, context_at(match.route if match else ""))
         except Exception as error:
@@ -100,6 +83,7 @@ class Pipeline:
         check_body(request, route)
         principal = _principal_of(request, route)
         request.principal = principal  # type: ignore[attr-defined]  # read by the contexts' api
+        request.standing = _count(request, route, principal)  # type: ignore[attr-defined]  # shown in __call__
         if principal is None:
             return None
         token = actor.set(principal.id)
@@ -124,10 +108,19 @@ def _principal_of(request: HttpRequest, route: Route) -> Principal | None:
         raise UnauthenticatedError(detail="this needs an access token")
     if not header.lower().startswith(SCHEME):
         raise UnauthenticatedError(detail="this needs `Authorization: Bearer <access>`")
-    principal = verify(header[len(SCHEME) :].strip())
+    principal = verify(header[len(SCHEME) :].strip(" \t"))
     if not _may(principal, route):
         raise ForbiddenError(detail="this account may not do that")
     return principal
+
+
+def _count(request: HttpRequest, route: Route, principal: Principal | None) -> Standing | None:
+    if route.policy not in limits().policies:
+        return None
+    if route.limit == BY_ADDRESS:
+        return limits().count(route.policy, network_of(request), route.path)
+    caller = f"{principal.role}:{principal.id}" if principal else network_of(request)
+    return limits().count(route.policy, caller)
 
 
 def _may(principal: Principal, route: Route) -> bool:

@@ -8,6 +8,6 @@ from shop.gateway.routes import register
 
 def mount(context: str) -> URLResolver | URLPattern:
     """The context's ``urlpatterns`` under ``/api/v1/<context>/``, and its ``ROUTES`` in the route table."""
-    prefix = f"api/v1/{context}/"
-    register(context, prefix, import_string(f"contexts.{context}.urls.ROUTES"))
-    return path(prefix, include(f"contexts.{context}.urls"))
+    prefix, urls = f"api/v1/{context}/", f"contexts.{context}.urls"
+    register(context, prefix, import_string(f"{urls}.ROUTES"), import_string(f"{urls}.IDS"))
+    return path(prefix, include(urls))

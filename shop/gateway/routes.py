@@ -1,9 +1,12 @@
 """The route table: one typed entry per public operation. What is not in it does not exist for the outside."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
+
+from shop.contract import ContextError
+from shop.http.parameters import Parameter
 
 BODY_LIMIT: Final = 1 << 20
 
@@ -39,8 +42,13 @@ class Route:
         role: Staff role it takes; empty: any.
         key: What it makes of an Idempotency-Key.
         has_body: Whether it takes a JSON body.
+        query: What may stand behind the `?`.
+        versioned: Whether its thing has a version: in ETag, to be named in If-Match.
+        errors: What it refuses for reasons of its own. What the pipeline refuses follows from the rest of the entry.
         body_limit: Largest body in bytes.
         timeout_seconds: The request's deadline.
+        limit: Rate limit it counts for; empty: ``read`` or ``write``, by its method. ``auth`` counts by address and
+            operation, whoever calls; the others by caller.
     """
 
     method: str
@@ -49,20 +57,37 @@ class Route:
     role: str = ""
     key: Key = Key.IGNORED
     has_body: bool = False
+    query: tuple[Parameter, ...] = ()
+    versioned: bool = False
+    errors: tuple[type[ContextError], ...] = ()
     body_limit: int = BODY_LIMIT
     timeout_seconds: float = 15.0
+    limit: str = ""
+
+    @property
+    def policy(self) -> str:
+        """Name of the rate limit."""
+        return self.limit or ("read" if self.method == "GET" else "write")
 
 
 _table: dict[str, dict[str, Route]] = {}
 _contexts: dict[str, str] = {}
+_ids: dict[str, dict[str, str]] = {}
 
 
-def register(context: str, prefix: str, routes: Iterable[Route]) -> None:
+def register(context: str, prefix: str, routes: Iterable[Route], ids: Mapping[str, str] | None = None) -> None:
     """Enter the operations of a context under ``prefix``.
+
+    Args:
+        context: Who answers.
+        prefix: What all its paths begin with.
+        routes: Its operations.
+        ids: Type prefix of the public ID that a part of a path is, by the part's name.
 
     Raises:
         ValueError: One is there already.
     """
+    _ids.setdefault(context, {}).update(ids or {})
     for route in routes:
         template = prefix + route.path
         methods = _table.setdefault(template, {})
@@ -78,5 +103,17 @@ def methods_of(template: str) -> Mapping[str, Route]:
 
 
 def context_at(template: str) -> str:
-    """Context that answers at a path template."""
-    return _contexts[template]
+    """Context that answers at a path template; empty where none does."""
+    return _contexts.get(template, "")
+
+
+def operations_of(context: str) -> Iterator[tuple[str, Route]]:
+    """Every operation of a context with its path template."""
+    for template, methods in _table.items():
+        if _contexts[template] == context:
+            yield from ((template, route) for route in methods.values())
+
+
+def ids_of(context: str) -> Mapping[str, str]:
+    """Type prefixes of the public IDs in a context's paths, by the name of the part."""
+    return _ids[context]

@@ -4,10 +4,13 @@ from io import BytesIO
 from typing import Any
 
 import django
+from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.utils.http import parse_header_parameters
 
+from shop.gateway.body import told_length
 from shop.gateway.routes import BODY_LIMIT
+from shop.gateway.slow_senders import SlowSenders
 
 
 class Utf8Request(WSGIRequest):
@@ -24,15 +27,34 @@ class Utf8Request(WSGIRequest):
             self.content_type, self.content_params = "", {}
 
 
+class _BrokenOff:
+    """A body of which less came than was told."""
+
+    def read(self, *_: int) -> bytes:
+        raise OSError("the body broke off")
+
+    readline = read
+
+
 class Application(WSGIHandler):
-    """Django's handler, for such requests, whether their length was told or not."""
+    """Django's handler, for such requests, with bodies that are here whole before any work begins."""
 
     request_class = Utf8Request
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.senders = SlowSenders(port=settings.PORT, threads=settings.SERVER_THREADS)
+
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
-        """Answer. A body that comes in chunks would be empty to Django, which reads as much as Content-Length says."""
-        if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower() and not environ.get("CONTENT_LENGTH"):
-            body = environ["wsgi.input"].read(BODY_LIMIT + 1)
+        """Answer."""
+        header = environ.get("CONTENT_LENGTH", "")
+        length = told_length(header)
+        if 0 < length <= BODY_LIMIT:
+            body = self.senders.read(environ["wsgi.input"], length)
+            environ["wsgi.input"] = BytesIO(body) if len(body) == length else _BrokenOff()
+        elif not header and "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
+            # To Django it would be empty, which reads as much as Content-Length says.
+            body = self.senders.read(environ["wsgi.input"], BODY_LIMIT + 1)
             environ |= {"wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
         return super().__call__(environ, start_response)
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, cast, override
 
 from django.http import HttpResponse
+from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.negotiation import BaseContentNegotiation
@@ -14,7 +15,10 @@ from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
 from shop.contract import Fault, Money
+from shop.http.countries import COUNTRIES
+from shop.http.currencies import CURRENCIES
 from shop.http.problems import problem, problem_of
+from shop.http.texts import REFUSAL, is_clean
 from shop.sharding.public_ids import InvalidPublicId, number_of
 
 MAX_PRICE: Final = 10**12
@@ -50,15 +54,50 @@ class Body(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
-def read[B: Body](request: Request, shape: type[B], *, partial: bool = False) -> dict[str, Any]:
+def read[B: Body](request: Request, shape: type[B]) -> dict[str, Any]:
     """The request's body as ``shape`` says.
 
     Raises:
         ValidationError: Every fault with its field; told as 422.
     """
-    body = shape(data=request.data, partial=partial)
+    body = shape(data=request.data)
     body.is_valid(raise_exception=True)
     return cast(dict[str, Any], body.validated_data)
+
+
+class Text(serializers.CharField):
+    """A text without control characters; a number or a truth value is none.
+
+    Args:
+        lines: It may have line breaks and tabs.
+        options: As of a `CharField`.
+    """
+
+    def __init__(self, *, lines: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self.lines = lines
+
+    def to_internal_value(self, data: Any) -> str:
+        """The text, without blanks around it."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        text = super().to_internal_value(data)
+        if not is_clean(text, lines=self.lines):
+            raise serializers.ValidationError(REFUSAL, code="invalid")
+        return text
+
+
+class Secret(serializers.CharField):
+    """A text that is taken as it comes, blanks included; what is wrong with it the use case says."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(trim_whitespace=False, allow_blank=True, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        """The text."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
 
 
 class Whole(serializers.IntegerField):
@@ -71,11 +110,21 @@ class Whole(serializers.IntegerField):
         return super().to_internal_value(data)
 
 
+class CurrencyField(serializers.Field[str, str, str, Any]):
+    """An ISO 4217 code."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """The code."""
+        if not isinstance(data, str) or data not in CURRENCIES:
+            raise serializers.ValidationError("not an ISO 4217 code", code="invalid")
+        return data
+
+
 class MoneyBody(Body):
     """``{"amount": 1299, "currency": "EUR"}``, validated to `Money`."""
 
     amount = Whole(min_value=1, max_value=MAX_PRICE)
-    currency = serializers.RegexField(r"\A[A-Z]{3}\Z")
+    currency = CurrencyField()
 
     def to_internal_value(self, data: Any) -> Money:
         """The amount as a value."""
@@ -95,6 +144,29 @@ class PublicIdField(serializers.Field[int, str, str, Any]):
             return number_of(self.prefix, data if isinstance(data, str) else "")
         except InvalidPublicId:
             raise serializers.ValidationError(f"not an ID of the form {self.prefix}_…", code="invalid_id") from None
+
+
+class CountryField(serializers.Field[str, str, str, Any]):
+    """An ISO 3166-1 alpha-2 code."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """The code."""
+        if not isinstance(data, str) or data not in COUNTRIES:
+            raise serializers.ValidationError("not an ISO 3166-1 alpha-2 code", code="invalid")
+        return data
+
+
+class MoneyOut(serializers.Serializer[Any]):
+    """Integer minor units and an ISO 4217 code."""
+
+    amount = serializers.IntegerField()
+    currency = serializers.RegexField("^[A-Z]{3}$")
+
+
+def page_of(name: str, rows: type[serializers.Serializer[Any]]) -> serializers.Serializer[Any]:
+    """A page of a list, for the API's document."""
+    fields = {"data": rows(many=True), "next_cursor": serializers.CharField(allow_null=True)}
+    return inline_serializer(name, fields=fields)
 
 
 def money(amount: int, currency: str) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Final
 
-from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
 
 from shop.contract import ConflictError, InvalidError, Principal
@@ -28,7 +27,7 @@ from shop.sharding import (
     new_id,
     shard_atomic,
 )
-from shop.sharding.scope import savepoint
+from shop.sharding.together import insert_if_new
 
 LEASE_SECONDS: Final = 30
 KEPT_HOURS: Final = 24
@@ -55,7 +54,9 @@ class Claim:
 
     Attributes:
         resource_id: The ID that the thing to be made must have.
+        repeated: Whether somebody worked on it before, so that the thing may be there.
         answer: Set once the answer is kept.
+        secret: The answer holds a secret and is not to be kept: a repetition makes it anew, from the same effect.
     """
 
     context: str
@@ -63,7 +64,9 @@ class Claim:
     row_id: int
     token: uuid.UUID
     resource_id: int
+    repeated: bool
     answer: HttpResponse | None = field(default=None)
+    secret: bool = False
 
     def keep(self, response: HttpResponse) -> None:
         """Store the answer, in the open transaction if that is on the claim's shard."""
@@ -119,39 +122,49 @@ def claim(context: str, principal: Principal, key: str, request: HttpRequest) ->
         shard_key = key_of_bucket(hash_bucket("principal", principal.id))
     who = {"principal": f"{principal.role}:{principal.id}", "key": key}
     fingerprint = _fingerprint(request)
-    with shard_atomic(context, shard_key) as scope:
-        rows = IdempotencyClaim.objects.using(scope.alias)
-        row = rows.filter(**who).select_for_update().first()
-        if row is None:
-            row = _new_row(context, shard_key, fingerprint, who)
-            try:
-                with savepoint():
-                    row.save(using=scope.alias, force_insert=True)
-            except IntegrityError:
-                raise InProgressError(detail="the first request with this key is still running") from None
-        elif row.fingerprint != fingerprint:
-            raise KeyReusedError(detail="this Idempotency-Key was used for another request")
-        elif row.state == IdempotencyClaim.State.DONE:
+    row = _new_row(context, shard_key, fingerprint, who)
+    repeated = not insert_if_new(context, row)
+    if repeated:
+        row = _taken_over(context, shard_key, fingerprint, who)
+        if row.state == IdempotencyClaim.State.DONE:
             return _replay(row)
-        elif row.lease_until > datetime.now(UTC):
-            raise InProgressError(detail="the first request with this key is still running")
-        else:
-            row.lease_token, row.lease_until = uuid.uuid4(), _lease_end()
-            row.save(using=scope.alias, update_fields=("lease_token", "lease_until"))
     return Claim(
         context=context,
         shard_key=shard_key,
         row_id=row.pk,
         token=row.lease_token,
         resource_id=row.resource_id,
+        repeated=repeated,
     )
+
+
+def _taken_over(context: str, shard_key: int, fingerprint: str, who: dict[str, str]) -> IdempotencyClaim:
+    """The claim that is there, ours from now on if its lease has lapsed; one that is done stays as it is.
+
+    Raises:
+        InProgressError: Somebody works on it, or has withdrawn it just now.
+        KeyReusedError: It is of another request.
+    """
+    with shard_atomic(context, shard_key) as scope:
+        row = IdempotencyClaim.objects.using(scope.alias).filter(**who).select_for_update().first()
+        if row is not None and row.fingerprint != fingerprint:
+            raise KeyReusedError(detail="this Idempotency-Key was used for another request")
+        done = row is not None and row.state == IdempotencyClaim.State.DONE
+        if row is None or (not done and row.lease_until > datetime.now(UTC)):
+            raise InProgressError(detail="the first request with this key is still running")
+        if not done:
+            row.lease_token, row.lease_until = uuid.uuid4(), _lease_end()
+            row.save(using=scope.alias, update_fields=("lease_token", "lease_until"))
+    return row
 
 
 def finish(held: Claim, response: HttpResponse) -> HttpResponse:
     """Keep or drop the claim as the answer asks; returns what goes out."""
     if held.answer is not None:
         return held.answer
-    if response.status_code < HTTPStatus.MULTIPLE_CHOICES or response.status_code in KEPT_STATUS:
+    if held.secret:
+        held.give_up()
+    elif response.status_code < HTTPStatus.MULTIPLE_CHOICES or response.status_code in KEPT_STATUS:
         held.keep(response)
     elif response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         held.give_up()
@@ -171,6 +184,20 @@ def resource_id(request: HttpRequest, context: str, *, near: int | None = None) 
     if near is not None:
         held.place_at(near)
     return held.resource_id
+
+
+def is_repeated(request: HttpRequest) -> bool:
+    """Whether an earlier request with the same key may have made already what this one is to make."""
+    held: Claim | None = getattr(request, "claim", None)
+    return held is not None and held.repeated
+
+
+def never_kept(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """``response``, which holds a secret: under no key, in no database."""
+    held: Claim | None = getattr(request, "claim", None)
+    if held is not None:
+        held.secret = True
+    return response
 
 
 def answering[V](request: HttpRequest, render: Callable[[V], HttpResponse]) -> Callable[[V], None]:

@@ -1,7 +1,15 @@
 """Public IDs in requests: in a path a bad one is simply not found, elsewhere it is the request's fault."""
 
+from typing import Any
+
 from shop.contract import Fault, InvalidError, NotFoundError
-from shop.sharding.public_ids import InvalidPublicId, number_of
+from shop.sharding.public_ids import ALPHABET, FIRST_VALUES, LENGTH, InvalidPublicId, number_of
+
+
+def id_schema(prefix: str) -> dict[str, Any]:
+    """JSON Schema of a public ID: its form, not whether there is such a thing."""
+    first, others = ALPHABET[:FIRST_VALUES], ALPHABET
+    return {"type": "string", "pattern": f"^{prefix}_[{first}][{others}]{{{LENGTH - 1}}}$"}
 
 
 def from_path(prefix: str, text: str) -> int:

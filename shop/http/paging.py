@@ -7,9 +7,18 @@ from typing import Any, Final
 from django.core import signing
 
 from shop.contract import Fault, InvalidError
+from shop.http.parameters import Parameter
 
 DEFAULT_LIMIT: Final = 20
 MAX_LIMIT: Final = 100
+PAGE: Final = (
+    Parameter(
+        name="limit",
+        schema={"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+        description="How many at most.",
+    ),
+    Parameter(name="cursor", schema={"type": "string"}, description="`next_cursor` of the page before."),
+)
 
 
 def limit_of(query: Mapping[str, str]) -> int:
@@ -49,9 +58,11 @@ def position(list_name: str, query: Mapping[str, str]) -> list[Any] | None:
         values = signing.Signer(salt=f"cursor:{list_name}").unsign_object(given)
     except (signing.BadSignature, ValueError, UnicodeError):
         fault = Fault(field="cursor", code="invalid_cursor", detail="not a cursor of this list")
-        raise _InvalidCursorError(detail=fault.detail, faults=(fault,)) from None
+        raise InvalidCursorError(detail=fault.detail, faults=(fault,)) from None
     return [datetime.fromisoformat(value["at"]) if isinstance(value, dict) else value for value in values]
 
 
-class _InvalidCursorError(InvalidError):
+class InvalidCursorError(InvalidError):
+    """The cursor is damaged, or another list's."""
+
     code = "invalid_cursor"

@@ -1,6 +1,7 @@
 """Every answer that is not 2xx: RFC 9457 problems. The one place that knows which error is which HTTP status."""
 
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -17,6 +18,7 @@ from shop.contract import (
     Fault,
     ForbiddenError,
     InvalidError,
+    MalformedError,
     NotAuthorized,
     NotFoundError,
     PreconditionError,
@@ -24,6 +26,7 @@ from shop.contract import (
     UnauthenticatedError,
     UnavailableError,
 )
+from shop.http.limits import RateLimitedError
 from shop.observability.trace import trace_id
 
 log = structlog.get_logger(__name__)
@@ -35,6 +38,7 @@ IN_PROGRESS: Final = "idempotency_in_progress"
 _STATUS: Final[tuple[tuple[type[Exception], int], ...]] = (
     (RemoteFault, 500),
     (NotAuthorized, 500),
+    (MalformedError, 400),
     (InvalidError, 422),
     (UnauthenticatedError, 401),
     (DeclinedError, 402),
@@ -52,6 +56,11 @@ _FOREIGN: Final[tuple[tuple[type[Exception], int, str, str], ...]] = (
     (OperationalError, 503, "unavailable", "a database is busy or does not answer; try again"),
     (InterfaceError, 503, "unavailable", "a database is busy or does not answer; try again"),
 )
+
+
+def status_of(kind: type[Exception]) -> int:
+    """The HTTP status of an error; 500 for one that no client is told of."""
+    return next((status for known, status in _STATUS if issubclass(kind, known)), 500)
 
 
 class MalformedRequest(ContextError):
@@ -104,8 +113,11 @@ def problem_of(error: Exception) -> HttpResponse:
             if status == HTTPStatus.SERVICE_UNAVAILABLE:
                 log.warning("database_unavailable", error=type(error).__name__)
             return problem(status, code, detail)
+    if isinstance(error, RateLimitedError):
+        later = {"Retry-After": str(error.standing.reset_seconds), **error.standing.headers()}
+        return problem(429, error.code, error.detail, headers=later)
     if isinstance(error, ContextError):
-        status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+        status = status_of(type(error))
         if status != HTTPStatus.INTERNAL_SERVER_ERROR:
             return problem(status, error.code, error.detail, error.faults)
     log.error("unhandled_error", error=type(error).__name__, exc_info=error)
@@ -133,5 +145,7 @@ def no_csrf_token(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500."""
+    """Django's handler500, called while the error is being handled: of a page, the API's are told by `problem_of`."""
+    error = sys.exception()
+    log.error("unhandled_error", error=type(error).__name__, exc_info=error)
     return problem(500, "internal_error", "the error is ours and has been logged")

@@ -128,6 +128,7 @@ class Migration(migrations.Migration):
             options={
                 "indexes": [
                     models.Index(condition=models.Q(("state", "retry")), fields=["next_at"], name="shop_inbox_due"),
+                    models.Index(condition=models.Q(("state", "dead")), fields=["state"], name="shop_inbox_dead"),
                     models.Index(fields=["handler", "key", "event_seq"], name="shop_inbox_of_key"),
                 ],
                 "constraints": [models.UniqueConstraint(fields=("handler", "event_id"), name="shop_inbox_once")],

@@ -7,6 +7,8 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from shop.observability.errors import report
+from shop.observability.masking import masked
 from shop.observability.trace import trace_id
 
 
@@ -16,12 +18,24 @@ def _add_trace(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
     return event
 
 
-def _without_row_values(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
-    """PostgreSQL quotes the offending row in the DETAIL of its errors: addresses, names."""
-    shown = event.get("exception")
-    for error in shown if isinstance(shown, list) else ():
-        error["exc_value"] = error["exc_value"].partition("\nDETAIL:")[0]
+def _report(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+    if event.get("level") in {"error", "critical"} and (error := event.get("exc_info")):
+        report(error)
     return event
+
+
+def _without_values(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+    """PostgreSQL quotes the offending row in the DETAIL of its errors, others what they could not read."""
+    _mask(event.get("exception"))
+    return event
+
+
+def _mask(errors: Any) -> None:
+    for error in errors if isinstance(errors, list) else ():
+        error["exc_value"] = masked(error["exc_value"])
+        error["exc_notes"] = []
+        for group in error.get("exceptions", ()):
+            _mask(group)
 
 
 _PROCESSORS: tuple[structlog.typing.Processor, ...] = (
@@ -29,10 +43,11 @@ _PROCESSORS: tuple[structlog.typing.Processor, ...] = (
     structlog.stdlib.add_log_level,
     _add_trace,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
+    _report,
     structlog.processors.ExceptionRenderer(
         structlog.tracebacks.ExceptionDictTransformer(show_locals=False, max_frames=20)
     ),
-    _without_row_values,
+    _without_values,
 )
 
 
@@ -67,5 +82,5 @@ def dict_config(level: str) -> dict[str, Any]:
         },
         "handlers": {"lines": {"class": "logging.StreamHandler", "stream": sys.stderr, "formatter": "json"}},
         "root": {"handlers": ["lines"], "level": level},
-        "loggers": {"django.request": {"level": "CRITICAL"}, "django.security": {"level": "ERROR"}},
+        "loggers": {"django.request": {"level": "CRITICAL"}, "django.security": {"level": "CRITICAL"}},
     }

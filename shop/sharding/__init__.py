@@ -14,7 +14,7 @@ from shop.sharding.errors import (
 from shop.sharding.generator import new_id
 from shop.sharding.ids import BUCKETS, bucket_of, created_ms_of, hash_bucket, key_of_bucket, random_bucket
 from shop.sharding.scope import Scope, current_scope, forbid_shard_switch, home_atomic, shard_atomic
-from shop.sharding.shard_map import alias_of, shard_map
+from shop.sharding.shard_map import alias_of, by_shard, shard_map
 
 __all__ = [
     "BUCKETS",
@@ -27,6 +27,7 @@ __all__ = [
     "alias_of",
     "aliases_of",
     "bucket_of",
+    "by_shard",
     "context_of_alias",
     "created_ms_of",
     "current_scope",

@@ -1,7 +1,7 @@
 """Transactions: one database at a time, named by what belongs there. The only door to `transaction.atomic`."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -82,9 +82,7 @@ def _enter(context: str, alias: str) -> Iterator[Scope]:
         with transaction.atomic(using=alias, savepoint=False):
             yield outer
         return
-    pinned = _switch_forbidden.get()
-    if pinned is not None and pinned != alias:
-        raise MixedShards(f"switching from {pinned} to {alias} is forbidden here")
+    _refuse_switch(alias)
     generator_of(context).ensure_window()
     scope = Scope(context=context, alias=alias)
     with transaction.atomic(using=alias, durable=True):
@@ -93,6 +91,29 @@ def _enter(context: str, alias: str) -> Iterator[Scope]:
             yield scope
         finally:
             _scope.reset(token)
+
+
+def _refuse_switch(alias: str) -> None:
+    pinned = _switch_forbidden.get()
+    if pinned is not None and pinned != alias:
+        raise MixedShards(f"switching from {pinned} to {alias} is forbidden here")
+
+
+@contextmanager
+def single_statement(context: str, key: int) -> Iterator[None]:
+    """One statement on the shard of ``key``, in the open transaction or as one of its own, which needs no BEGIN.
+
+    Raises:
+        MixedShards: A transaction on another shard is open, or switching to this shard is forbidden here.
+    """
+    alias = shard_map(context).alias_of_bucket(bucket_of(key))
+    outer = _scope.get()
+    if outer is not None and outer.alias != alias:
+        raise MixedShards(f"a transaction on {outer.alias} is open; {alias} needs one of its own")
+    _refuse_switch(alias)
+    in_test_case = outer is None and connections[alias].in_atomic_block
+    with transaction.atomic(using=alias) if in_test_case else nullcontext():
+        yield  # the transaction around a test survives the statement's error only behind a savepoint
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import threading
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from shop.sharding.databases import home_of
@@ -58,6 +58,15 @@ def forget_shard_map(context: str) -> None:
 def alias_of(context: str, key: int) -> str:
     """Alias of the shard that holds ``key``'s bucket."""
     return shard_map(context).alias_of_bucket(bucket_of(key))
+
+
+def by_shard(context: str, keys: Iterable[int]) -> list[list[int]]:
+    """``keys`` sorted and grouped by shard, shards in bucket order: the order in which locks are taken."""
+    owners = shard_map(context)
+    groups: dict[str, list[int]] = {alias: [] for alias in owners.owners()}
+    for key in sorted(set(keys)):
+        groups[owners.alias_of_bucket(bucket_of(key))].append(key)
+    return [group for group in groups.values() if group]
 
 
 def _load(context: str) -> ShardMap:

@@ -6,6 +6,7 @@ from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX, check_password
 from django.contrib.auth.models import Group
 
 from shop.contract import UnauthenticatedError
+from shop.http.limits import SignInAttempts
 from shop.sharding.router import staff_home
 from shop.staff.models import ROLES, StaffUser
 
@@ -16,6 +17,7 @@ class InvalidCredentialsError(UnauthenticatedError):
     code = "invalid_credentials"
 
 
+KIND: Final = "staff"
 _NOTHING_STORED: Final = UNUSABLE_PASSWORD_PREFIX
 
 
@@ -24,10 +26,14 @@ def sign_in(*, email: str, password: str) -> StaffUser:
 
     Raises:
         InvalidCredentialsError: They open none.
+        RateLimitedError: Too many sign-ins with this address have failed.
     """
+    attempts = SignInAttempts(kind=KIND, account=email)
+    attempts.admit()
     accounts = StaffUser.objects.using(staff_home())
     account = accounts.filter(email=StaffUser.objects.normalize_email(email), is_active=True).first()
     if not verify_password(password, account.password if account else None) or account is None:
+        attempts.failed()
         raise InvalidCredentialsError(detail="unknown e-mail or wrong password")
     return account
 

@@ -17,10 +17,12 @@ from shop.sharding.models import (
 )
 from shop.staff.models import StaffUser
 from shop.staff.screens import replace_editable_screens, show
+from shop.staff.sign_in import SignInForm
 
 admin.site.site_header = admin.site.site_title = "Shop"
 admin.site.index_title = "Staff"
 
+admin.site.login_form = SignInForm
 replace_editable_screens()
 show(StaffUser, "email", "name", "is_active", "is_superuser", hidden=("password",))
 show(DatabaseIdentity, "context", "alias", "created_at")

@@ -73,6 +73,18 @@ VIOLATIONS = [
     ("contract knows another", "no-chains", "contexts.ordering.contract", "import contexts.catalog.contract"),
     ("api reads tables", "thin-edges", "contexts.ordering.api", "import contexts.ordering.models"),
     ("tasks read tables", "thin-edges", "contexts.catalog.tasks", "import contexts.catalog.models"),
+    (
+        "a command reads tables",
+        "thin-edges",
+        "contexts.ordering.management.commands.fake_payments",
+        "import contexts.ordering.models",
+    ),
+    (
+        "services call a command",
+        "rooms",
+        "contexts.ordering.services",
+        "import contexts.ordering.management.commands.fake_payments",
+    ),
     ("floor looks up", "kernel", "shop.sharding", "import shop.events"),
     ("services look up to events", "kernel", "shop.services", "import shop.events"),
     ("contract looks beside", "kernel", "shop.contract", "import shop.settings"),

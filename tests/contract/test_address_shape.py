@@ -3,8 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from contexts.auth.api import AddressIn as Kept
-from contexts.ordering.api.bodies import AddressIn as Sent
+from contexts.auth.api.bodies import AddressIn as Kept
+from contexts.ordering.api.bodies import ShippingAddressIn as Sent
 
 pytestmark = pytest.mark.once
 

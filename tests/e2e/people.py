@@ -1,5 +1,6 @@
 """Staff and customers of an end-to-end story, known by what they can do over HTTP."""
 
+import json
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -40,6 +41,15 @@ class Staff:
         assert answer.status == 201, answer.body
         return str(answer.json["id"])
 
+    def orders(self) -> list[dict[str, Any]]:
+        """Everybody's, page by page."""
+        return _pages(self.shop, self.token)
+
+    def post(self, order: dict[str, Any], step: str, body: dict[str, Any]) -> Answer:
+        """A step of the order desk: `shipments`, `deliver`, `refunds`, `cancel`."""
+        path = f"/api/v1/ordering/orders/{order['id']}/{step}"
+        return self.shop.call("POST", path, body, self.token, key=secrets.token_hex(8))
+
     def stock(self, variant: str) -> dict[str, int]:
         found: dict[str, int] = self.shop.call(
             "GET", f"/api/v1/catalog/variants/{variant}/stock", token=self.token
@@ -61,6 +71,14 @@ class Customer:
         body = {"lines": wanted, "shipping_address": ADDRESS}
         return self.shop.call("POST", "/api/v1/ordering/orders", body, self.token, key or secrets.token_hex(8))
 
+    def put(self, variant: str, pieces: int) -> Answer:
+        path = f"/api/v1/ordering/cart/lines/{variant}"
+        return self.shop.call("PUT", path, {"quantity": pieces}, self.token)
+
+    def check_out(self, key: str = "") -> Answer:
+        body = {"shipping_address": ADDRESS}
+        return self.shop.call("POST", "/api/v1/ordering/cart/checkout", body, self.token, key or secrets.token_hex(8))
+
     def pay(self, order: dict[str, Any], token: str = "tok_ok", key: str = "") -> Answer:
         path = f"/api/v1/ordering/orders/{order['id']}/payments"
         return self.shop.call(
@@ -72,14 +90,36 @@ class Customer:
 
     def orders(self) -> list[dict[str, Any]]:
         """All of them, page by page."""
-        found: list[dict[str, Any]] = []
-        cursor: str | None = ""
-        while cursor is not None:
-            suffix = f"&cursor={cursor}" if cursor else ""
-            page = self.shop.call("GET", f"/api/v1/ordering/orders?limit=100{suffix}", token=self.token).json
-            found += page["data"]
-            cursor = page["next_cursor"]
-        return found
+        return _pages(self.shop, self.token)
+
+    def cancel(self, order: dict[str, Any]) -> Answer:
+        path = f"/api/v1/ordering/orders/{order['id']}/cancel"
+        return self.shop.call("POST", path, {}, self.token, key=secrets.token_hex(8))
+
+
+def _pages(shop: ShopServer, token: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        suffix = f"&cursor={cursor}" if cursor else ""
+        page = shop.call("GET", f"/api/v1/ordering/orders?limit=100{suffix}", token=token).json
+        found += page["data"]
+        cursor = page["next_cursor"]
+    return found
+
+
+def money_apart(staff: Staff) -> dict[str, tuple[int, int]]:
+    """Orders of which the fake provider holds another sum than the shop says: (the provider's, ours), minor units."""
+    listed = json.loads(staff.shop.manage("fake_payments", "list", "--json").stdout)
+    theirs = {row["payment_id"]: row["amount"] - row["refunded"] for row in listed if row["status"] == "captured"}
+    apart: dict[str, tuple[int, int]] = {}
+    for order in staff.orders():
+        taken = [p["amount"]["amount"] for p in order["payments"] if p["status"] == "captured"]
+        back = [r["amount"]["amount"] for r in order["refunds"] if r["status"] == "succeeded"]
+        held = sum(theirs.pop(payment["id"], 0) for payment in order["payments"])
+        if held != sum(taken) - sum(back):
+            apart[order["id"]] = held, sum(taken) - sum(back)
+    return apart | {payment: (held, 0) for payment, held in theirs.items() if held}
 
 
 def eventually(look: Callable[[], bool], seconds: float = 15.0) -> None:

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 import psycopg
 
+from tests.documented import undocumented
+
 ROOT = Path(__file__).resolve().parents[2]
 CONTEXTS = ("auth", "catalog", "ordering")
 STAFF = {"email": "staff@example.com", "password": "a staff password of length"}
@@ -135,10 +137,13 @@ class ShopServer:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
-            answer = connection.getresponse()
-            return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+            got = connection.getresponse()
+            answer = Answer(got.status, {k.lower(): v for k, v in got.getheaders()}, got.read())
         finally:
             connection.close()
+        found = undocumented(method, urlsplit(path).path, answer.status, answer.headers, answer.body)
+        assert not found, found
+        return answer
 
 
 def free_port() -> int:

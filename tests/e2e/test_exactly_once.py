@@ -3,6 +3,8 @@
 import secrets
 from collections import Counter
 
+import pytest
+
 from tests.e2e.people import Customer, in_parallel
 
 
@@ -55,3 +57,26 @@ def test_two_carts_in_opposite_order(shop, staff):
     assert Counter(answer.status for answer in answers) == {201: 150, 409: 50}
     for variant in (left, right):
         assert staff.stock(variant) == {"on_hand": 150, "reserved": 150, "available": 0}
+
+
+@pytest.mark.parametrize("keys", ["the same key", "a key each"])
+def test_eight_copies_of_one_checkout(shop, staff, keys):
+    # given a cart with three pieces, and eight copies of its checkout
+    teapot = staff.product("Teapot", stock=100)
+    buyer = Customer(shop)
+    buyer.put(teapot, 3)
+    sent = [secrets.token_hex(8)] * 8 if keys == "the same key" else [secrets.token_hex(8) for _ in range(8)]
+
+    def until_answered(key):
+        answer = buyer.check_out(key)
+        while answer.status == 409 and answer.json["code"] == "idempotency_in_progress":
+            answer = buyer.check_out(key)
+        return answer
+
+    # when they come at once
+    answers = in_parallel([lambda key=key: until_answered(key) for key in sent])
+    # then there is one order, every answer names it, and its pieces are held once
+    assert {answer.status for answer in answers} == {201}
+    [order] = buyer.orders()
+    assert {answer.json["id"] for answer in answers} == {order["id"]}
+    assert staff.stock(teapot)["reserved"] == 3

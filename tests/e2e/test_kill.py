@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from http.client import HTTPException
 
-from tests.e2e.people import Customer, Staff, eventually, in_parallel
+from tests.e2e.people import Customer, Staff, eventually, in_parallel, money_apart
 
 
 def test_an_order_paid_while_the_relay_stood_is_finished_after_the_crash(fresh_shop):
@@ -78,6 +78,8 @@ def test_a_crash_in_a_burst_of_orders_loses_nothing(fresh_shop):
         assert found["status"] in ({"placed"} if order_id in burst.paid else {"placed", "pending_payment"})
     # and the stock is conserved: what left the shelf was sold by an order
     eventually(lambda: {v: 1_000 - staff.stock(v)["on_hand"] for v in products} == burst.pieces("placed"), seconds=40)
+    # and nobody was charged for nothing: what the provider holds is what the orders say
+    eventually(lambda: money_apart(staff) == {}, seconds=40)
     # and what is held is held by an order, but for one a buyer that a crash before it was written left to expire
     held, waiting = {v: staff.stock(v)["reserved"] for v in products}, burst.pieces("pending_payment")
     assert all(waiting[v] <= held[v] <= waiting[v] + len(burst.buyers) for v in products)

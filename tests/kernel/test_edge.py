@@ -19,6 +19,7 @@ from shop.gateway import routes, tokens
 from shop.gateway.wsgi import Application
 from shop.http.problems import MalformedRequest
 from shop.sharding import MixedShards, ShardUnavailable
+from shop.sharding.public_ids import public_id
 from tests.kernel import edge
 from tests.kernel.probes import ALIASES
 from tests.plugin import bearer, make_principal
@@ -91,6 +92,7 @@ def post(client, where, body=b"{}", content_type=JSON, **headers):
 
 STATUS = {
     "InvalidError": 422,
+    "MalformedError": 400,
     "UnauthenticatedError": 401,
     "DeclinedError": 402,
     "ForbiddenError": 403,
@@ -172,10 +174,25 @@ def test_an_error_outside_the_route_table_is_a_problem(client, act):
     checked(client.get("/edge/orders", HTTP_HOST="evil.example"), 400, "bad_request")
 
 
+def test_head_is_answered_like_get_and_seen_as_head(client, act, lines):
+    seen = []
+
+    def view(request):
+        seen.append(request.method)
+        return HttpResponse(b"tea")
+
+    act(view)
+    assert client.head("/edge/public/tea").status_code == 200
+    assert client.head("/edge/stock").status_code == 401
+    assert client.head("/edge/notes")["Allow"] == "POST"
+    assert seen == ["GET"]
+    assert [line["method"] for line in lines() if line["event"] == "request"] == ["HEAD"] * 3
+
+
 def test_a_wrong_method_names_the_right_ones(client):
     answer = client.delete("/edge/orders")
     checked(answer, 405, "method_not_allowed")
-    assert answer["Allow"] == "GET, POST"
+    assert answer["Allow"] == "GET, HEAD, POST"
     assert edge.Act.calls == 0
 
 
@@ -432,7 +449,7 @@ def test_a_request_is_one_json_line_without_personal_data(client, lines):
     assert (line["method"], line["route"], line["status"]) == ("GET", "edge/public/<name>", 200)
     assert PERSONAL not in json.dumps(lines())
     client.get("/edge/orders", **bearer(principal))
-    assert lines()[-1]["principal"] == principal.id
+    assert lines()[-1]["principal"] == public_id("cus", principal.key)
 
 
 @pytest.mark.parametrize("who", [None, "customer"])

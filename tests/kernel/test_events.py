@@ -9,7 +9,7 @@ import pytest
 from django.db import InterfaceError, OperationalError, connections
 
 from shop.contract import Event, RemoteFault, ServiceUnavailable
-from shop.events import duty, handlers, inbox, jobs, on, publish, relay
+from shop.events import duty, handlers, inbox, jobs, on, publish, relay, wake, wake_jobs
 from shop.events.duty import lay_down, on_duty
 from shop.events.models import Duty, InboxEntry, OutboxEvent
 from shop.observability.trace import trace_id, traced
@@ -595,6 +595,23 @@ def test_a_job_runs_in_one_process_at_a_time(monkeypatch, another_process):
     another_process()
     jobs.run_due_jobs(CONTEXT)
     assert runs == ["catalog"]
+
+
+def test_a_job_that_is_woken_runs_before_its_time(monkeypatch):
+    runs = []
+    monkeypatch.setattr(jobs, "_jobs", {})
+    jobs.chore(CONTEXT, "hurries", 3600.0, lambda: runs.append("hurries"), at_once=True)
+    jobs.chore(CONTEXT, "rare", 3600.0, lambda: runs.append("rare"))
+    jobs.run_due_jobs(CONTEXT)
+    runs.clear()
+    # when nobody rings, and when somebody does
+    jobs.run_due_jobs(CONTEXT, woken=wake.wait(wake.JOBS, CONTEXT, 0.0))
+    assert runs == []
+    wake_jobs(CONTEXT)
+    jobs.run_due_jobs(CONTEXT, woken=wake.wait(wake.JOBS, CONTEXT, 0.0))
+    jobs.run_due_jobs(CONTEXT, woken=wake.wait(wake.JOBS, CONTEXT, 0.0))
+    # then it runs once, and alone
+    assert runs == ["hurries"]
 
 
 def test_a_job_comes_round_and_its_failure_stops_no_other(monkeypatch):

@@ -9,7 +9,7 @@ from django.test import Client
 from shop.contract import ConflictError, InvalidError, NotFoundError, UnavailableError
 from shop.gateway import routes
 from shop.http import idempotency
-from shop.http.idempotency import answering, forget_old_claims, resource_id
+from shop.http.idempotency import answering, forget_old_claims, never_kept, resource_id
 from shop.http.models import IdempotencyClaim
 from shop.http.problems import MalformedRequest
 from shop.sharding import alias_of, bucket_of, key_of_bucket, shard_atomic
@@ -208,6 +208,22 @@ def test_an_answer_of_the_operation_is_kept(customer, act, what):
     second = send(customer)
     assert (first.status_code, first.content) == (second.status_code, second.content)
     assert edge.Act.calls == 1
+
+
+def test_an_answer_with_a_secret_is_never_kept_and_made_anew_under_the_same_id(customer, act):
+    def whisper(request):
+        number, owner = resource_id(request, CONTEXT), request.principal.key
+        if not Parcel.objects.filter(pk=number).exists():
+            with shard_atomic(CONTEXT, owner):
+                Parcel.objects.create(id=number, owner_id=owner)
+        return never_kept(request, JsonResponse({"id": str(number), "secret": "s"}, status=201))
+
+    act(whisper)
+    first, second = send(customer), send(customer)
+    assert (first.status_code, first.json()) == (201, second.json())
+    assert "Idempotent-Replay" not in second
+    [row] = claims()
+    assert (bytes(row.body), row.status, edge.Act.calls, parcels()) == (b"", None, 2, 1)
 
 
 @pytest.mark.parametrize("what", WITHDRAWN.values(), ids=WITHDRAWN)

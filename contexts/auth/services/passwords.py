@@ -5,6 +5,7 @@ from django.contrib.auth.hashers import make_password
 from contexts.auth.models import Customer, TokenFamily
 from contexts.auth.services.customers import CONTEXT, check_password, customer_of
 from contexts.auth.services.sessions import end_sign_ins
+from shop.http.limits import SignInAttempts
 from shop.sharding import shard_atomic
 from shop.staff.accounts import InvalidCredentialsError, verify_password
 
@@ -19,13 +20,17 @@ def change_password(*, customer_id: int, current_password: str, new_password: st
         PasswordTooWeakError: The new one is no good.
         TokenInvalidError: The account is gone.
         InvalidCredentialsError: The current one is another.
+        RateLimitedError: That has happened too often.
 
     Emits: SessionsRevoked, if any sign-in was alive.
     Database: one read, then one transaction on the customer's shard.
     """
     check_password(new_password, field="new_password")
+    attempts = SignInAttempts(kind="password", account=str(customer_id))
+    attempts.admit()
     compared = customer_of(customer_id).password
     if not verify_password(current_password, compared):
+        attempts.failed()
         raise InvalidCredentialsError(detail="wrong password")
     stored = make_password(new_password)
     with shard_atomic(CONTEXT, customer_id):

@@ -16,12 +16,13 @@ from typing import Any, Final, NoReturn
 import structlog
 
 from contexts.auth.contract import SessionsRevoked
-from contexts.auth.domain import REFRESH_LIFETIME, REFRESH_PREFIX, TokenReusedError, Tokens
+from contexts.auth.domain import REFRESH_LIFETIME, REFRESH_PREFIX, TokenReusedError, Tokens, fold_email
 from contexts.auth.models import AccountSessions, RefreshToken, TokenFamily
 from contexts.auth.services.customers import CONTEXT, customer_with, locked_customer
 from shop.contract import Principal
 from shop.events import publish
 from shop.gateway.tokens import LIFETIME, TokenInvalidError, mint
+from shop.http.limits import SignInAttempts
 from shop.sharding import alias_of, new_id, shard_atomic
 from shop.sharding.public_ids import InvalidPublicId, number_of
 from shop.staff.accounts import InvalidCredentialsError, active_account, sign_in, verify_password
@@ -38,11 +39,15 @@ def sign_in_customer(*, email: str, password: str) -> Tokens:
 
     Raises:
         InvalidCredentialsError: Unknown address or wrong password: one answer, the same work.
+        RateLimitedError: Too many sign-ins with this address have failed.
 
     Database: two reads, then one transaction on the customer's shard.
     """
+    attempts = SignInAttempts(kind="customer", account=fold_email(email))
+    attempts.admit()
     customer = customer_with(email)
     if not verify_password(password, customer.password if customer else None) or customer is None:
+        attempts.failed()
         raise InvalidCredentialsError(detail="unknown e-mail or wrong password")
     with shard_atomic(CONTEXT, customer.pk):
         now = locked_customer(customer.pk)
@@ -57,6 +62,7 @@ def sign_in_staff(*, email: str, password: str) -> Tokens:
 
     Raises:
         InvalidCredentialsError: Unknown address, wrong password or switched off.
+        RateLimitedError: Too many sign-ins with this address have failed.
 
     Database: reads at the staff home, then one transaction on the shard of the account's ID.
     """

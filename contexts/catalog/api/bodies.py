@@ -2,34 +2,60 @@
 
 from typing import Any, Final
 
+from django.core.validators import RegexValidator
 from rest_framework import serializers
 
 from contexts.catalog.domain import MAX_SLUG, SLUG, ProductStatus, sku_key
-from shop.http.drf import Body, MoneyBody, PublicIdField, Whole
+from shop.http.drf import Body, MoneyBody, PublicIdField, Text, Whole
 
 MAX_STOCK: Final = 10**9
 MAX_VARIANTS: Final = 100
 MAX_REASON: Final = 200
+MAX_OPTIONS: Final = 20
+MAX_OPTION: Final = 100
+
+
+class Slug(Text):
+    """A category's part of an address."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=MAX_SLUG, **options)
+        self.validators.append(RegexValidator(SLUG, "must be lower-case letters, digits and single hyphens"))
+
+
+class Options(serializers.DictField):
+    """What tells a variant from its sisters: ``{"size": "M"}``."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(child=Text(max_length=MAX_OPTION), **options)
+
+    def to_internal_value(self, data: Any) -> dict[str, str]:
+        found: dict[str, str] = super().to_internal_value(data)
+        if len(found) > MAX_OPTIONS:
+            raise serializers.ValidationError(f"at most {MAX_OPTIONS} options", code="max_length")
+        for name in found:
+            self.child.run_validation(name)
+        return found
 
 
 class CategoryBody(Body):
-    name = serializers.CharField(max_length=200)
-    slug = serializers.RegexField(SLUG, max_length=MAX_SLUG, required=False)
+    name = Text(max_length=200)
+    slug = Slug(required=False)
     parent_id = PublicIdField("cat", required=False, allow_null=True)
 
 
 class VariantBody(Body):
-    sku = serializers.CharField(max_length=64)
+    sku = Text(max_length=64)
     price = MoneyBody()
-    options = serializers.DictField(child=serializers.CharField(max_length=100), required=False)
+    options = Options(required=False)
     stock = Whole(min_value=0, max_value=MAX_STOCK, required=False)
 
 
 class ProductBody(Body):
-    name = serializers.CharField(max_length=200)
+    name = Text(max_length=200)
     category_id = PublicIdField("cat")
     variants = serializers.ListField(child=VariantBody(), allow_empty=False, max_length=MAX_VARIANTS)
-    description = serializers.CharField(max_length=20_000, required=False, allow_blank=True)
+    description = Text(lines=True, max_length=20_000, required=False, allow_blank=True)
     attributes = serializers.DictField(required=False)
     status = serializers.ChoiceField([ProductStatus.DRAFT.value, ProductStatus.ACTIVE.value], required=False)
 
@@ -46,27 +72,27 @@ class ProductBody(Body):
 
 
 class CategoryChange(Body):
-    name = serializers.CharField(max_length=200, required=False)
-    slug = serializers.RegexField(SLUG, max_length=MAX_SLUG, required=False)
+    name = Text(max_length=200, required=False)
+    slug = Slug(required=False)
     parent_id = PublicIdField("cat", required=False, allow_null=True)
 
 
 class ProductChange(Body):
-    name = serializers.CharField(max_length=200, required=False)
+    name = Text(max_length=200, required=False)
     category_id = PublicIdField("cat", required=False)
-    description = serializers.CharField(max_length=20_000, required=False, allow_blank=True)
+    description = Text(lines=True, max_length=20_000, required=False, allow_blank=True)
     attributes = serializers.DictField(required=False)
     status = serializers.ChoiceField([ProductStatus.DRAFT.value, ProductStatus.ACTIVE.value], required=False)
 
 
 class VariantChange(Body):
     price = MoneyBody(required=False)
-    options = serializers.DictField(child=serializers.CharField(max_length=100), required=False)
+    options = Options(required=False)
 
 
 class AdjustmentBody(Body):
     delta = Whole(min_value=-MAX_STOCK, max_value=MAX_STOCK)
-    reason = serializers.CharField(max_length=MAX_REASON)
+    reason = Text(lines=True, max_length=MAX_REASON)
 
     def validate_delta(self, delta: int) -> int:
         if delta == 0:

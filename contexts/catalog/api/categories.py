@@ -1,11 +1,12 @@
 """The tree of categories over HTTP."""
 
 from django.http import HttpResponse, JsonResponse
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from contexts.catalog.api.bodies import CategoryBody, CategoryChange
-from contexts.catalog.api.shown import category_json, listed, request_id
+from contexts.catalog.api.shown import CATEGORIES, CategoryOut, category_json, listed, request_id
 from contexts.catalog.services import categories, tree
 from shop.http.drf import read
 from shop.http.ids import from_path, from_request
@@ -13,7 +14,9 @@ from shop.http.paging import limit_of, position
 
 
 class CategoriesView(APIView):
+    @extend_schema(operation_id="list_categories", request=None, responses={200: CATEGORIES})
     def get(self, request: Request) -> HttpResponse:
+        """Categories, newest first; those of one parent, or all."""
         query = request.query_params
         asked = query.get("parent")
         page = categories.list_categories(
@@ -25,19 +28,27 @@ class CategoriesView(APIView):
         shown = [category_json(each) for each in page.rows]
         return listed(f"categories:{asked}", shown, last)
 
+    @extend_schema(operation_id="create_category", request=CategoryBody, responses={201: CategoryOut})
     def post(self, request: Request) -> HttpResponse:
+        """Add a category."""
         made = categories.create_category(**read(request, CategoryBody), request_id=request_id(request))
         return JsonResponse(category_json(made), status=201)
 
 
 class CategoryView(APIView):
+    @extend_schema(operation_id="show_category", request=None, responses={200: CategoryOut})
     def get(self, _request: Request, category_id: str) -> HttpResponse:
+        """One category."""
         return JsonResponse(category_json(categories.category(from_path("cat", category_id))))
 
+    @extend_schema(operation_id="change_category", request=CategoryChange, responses={200: CategoryOut})
     def patch(self, request: Request, category_id: str) -> HttpResponse:
+        """Rename a category, or move it in the tree."""
         number = from_path("cat", category_id)
         return JsonResponse(category_json(tree.change_category(number, read(request, CategoryChange))))
 
+    @extend_schema(operation_id="delete_category", request=None, responses={204: None})
     def delete(self, _request: Request, category_id: str) -> HttpResponse:
+        """Delete an empty category."""
         tree.delete_category(from_path("cat", category_id))
         return HttpResponse(status=204)

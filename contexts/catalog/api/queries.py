@@ -10,13 +10,50 @@ from contexts.catalog.domain import Sort, words
 from contexts.catalog.services.listing import Wanted
 from shop.contract import Fault, InvalidError
 from shop.http.drf import MAX_PRICE
-from shop.http.ids import from_request
+from shop.http.ids import from_request, id_schema
+from shop.http.paging import PAGE
+from shop.http.parameters import Parameter
 
 MAX_Q: Final = 200
 MOST_IDS: Final = 100
 TRUTH: Final = {"true": True, "false": False}
 FILTERS: Final = ("category", "q", "min_price", "max_price", "in_stock", "sort")
 VERSION: Final = re.compile(r'"([0-9]{1,9})"')
+
+PRICE: Final = {"type": "integer", "minimum": 0, "maximum": MAX_PRICE}
+CATEGORIES: Final = (
+    Parameter(name="parent", schema=id_schema("cat"), description="Only those right below this category."),
+    *PAGE,
+)
+PRODUCTS: Final = (
+    Parameter(
+        name="category",
+        schema=id_schema("cat"),
+        description="Of this category or one below it; none where there is no such category.",
+    ),
+    Parameter(
+        name="q",
+        schema={"type": "string", "maxLength": MAX_Q},
+        description="Every word must begin a word of name, SKU or description.",
+    ),
+    Parameter(name="min_price", schema=PRICE, description="Of the cheapest variant, in minor units."),
+    Parameter(name="max_price", schema=PRICE, description="Of the cheapest variant, in minor units."),
+    Parameter(name="in_stock", schema={"type": "boolean"}, description="Whether any variant has free pieces."),
+    Parameter(
+        name="sort",
+        schema={"type": "string", "enum": [each.value for each in Sort], "default": Sort.NEWEST.value},
+        description="`price` is that of the cheapest variant, `-price` begins with the dearest.",
+    ),
+    *PAGE,
+)
+IDS: Final = (
+    Parameter(
+        name="ids",
+        schema={"type": "array", "items": id_schema("var"), "minItems": 1, "maxItems": MOST_IDS},
+        description="IDs of variants, separated by commas.",
+        required=True,
+    ),
+)
 
 type Query = Mapping[str, str]
 

@@ -1,19 +1,81 @@
-"""What answers say: cards as JSON, pages of them. The views come in here."""
+"""What answers say: cards as JSON and as the API's document shows them, pages of them. The views come in here."""
 
 from collections.abc import Sequence
 from typing import Any, Final
 
 from django.http import HttpResponse, JsonResponse
+from rest_framework import serializers
 from rest_framework.request import Request
 
-from contexts.catalog.domain import CategoryCard, MovementCard, ProductCard, VariantCard
+from contexts.catalog.domain import CategoryCard, MovementCard, MovementReason, ProductCard, ProductStatus, VariantCard
 from shop.contract import Principal
-from shop.http.drf import moment, money
+from shop.http.drf import MoneyOut, PublicIdField, moment, money, page_of
 from shop.http.idempotency import resource_id
 from shop.http.paging import cursor
 from shop.sharding.public_ids import public_id
 
 CONTEXT: Final = "catalog"
+
+
+class CategoryOut(serializers.Serializer[Any]):
+    """A category; `parent_id` is null at the top of the tree."""
+
+    id = PublicIdField("cat")
+    name = serializers.CharField()
+    slug = serializers.CharField()
+    parent_id = PublicIdField("cat", allow_null=True)
+    created_at = serializers.DateTimeField()
+
+
+class VariantOut(serializers.Serializer[Any]):
+    """What of a product is sold, with the pieces that are free of it now."""
+
+    id = PublicIdField("var")
+    product_id = PublicIdField("prd")
+    sku = serializers.CharField()
+    options = serializers.DictField(child=serializers.CharField(allow_blank=True))
+    price = MoneyOut()
+    available = serializers.IntegerField()
+
+
+class ProductOut(serializers.Serializer[Any]):
+    """A product with its variants."""
+
+    id = PublicIdField("prd")
+    name = serializers.CharField()
+    description = serializers.CharField(allow_blank=True)
+    category_id = PublicIdField("cat")
+    status = serializers.ChoiceField([each.value for each in ProductStatus])
+    attributes = serializers.DictField()
+    image_url = serializers.CharField(allow_null=True)
+    variants = VariantOut(many=True)
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class StockOut(serializers.Serializer[Any]):
+    """Pieces of a variant: what is free is what is there and not held."""
+
+    on_hand = serializers.IntegerField()
+    reserved = serializers.IntegerField()
+    available = serializers.IntegerField()
+
+
+class MovementOut(serializers.Serializer[Any]):
+    """Why there are more pieces of a variant, or fewer; `on_hand` is what was there after it."""
+
+    id = PublicIdField("mov")
+    type = serializers.ChoiceField([each.value for each in MovementReason])
+    delta = serializers.IntegerField()
+    reason = serializers.CharField(allow_blank=True)
+    on_hand = serializers.IntegerField()
+    created_at = serializers.DateTimeField()
+
+
+CATEGORIES: Final = page_of("CategoryList", CategoryOut)
+PRODUCTS: Final = page_of("ProductList", ProductOut)
+VARIANTS: Final = page_of("VariantList", VariantOut)
+MOVEMENTS: Final = page_of("MovementList", MovementOut)
 
 
 def request_id(request: Request, *, near: int | None = None) -> int:

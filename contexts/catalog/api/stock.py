@@ -1,11 +1,12 @@
 """Stock of variants over HTTP: what is there, why, and more or less of it."""
 
 from django.http import HttpResponse, JsonResponse
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from contexts.catalog.api.bodies import AdjustmentBody
-from contexts.catalog.api.shown import listed, movement_json, request_id
+from contexts.catalog.api.shown import MOVEMENTS, MovementOut, StockOut, listed, movement_json, request_id
 from contexts.catalog.domain import MovementCard
 from contexts.catalog.services import stock
 from shop.http.drf import read
@@ -15,13 +16,17 @@ from shop.http.paging import limit_of, position
 
 
 class VariantStockView(APIView):
+    @extend_schema(operation_id="show_stock", request=None, responses={200: StockOut})
     def get(self, _request: Request, variant_id: str) -> HttpResponse:
+        """What is there of a variant, what is held of it, and what is free."""
         found = stock.stock_of(from_path("var", variant_id))
         return JsonResponse({"on_hand": found.on_hand, "reserved": found.reserved, "available": found.available})
 
 
 class StockAdjustmentsView(APIView):
+    @extend_schema(operation_id="adjust_stock", request=AdjustmentBody, responses={201: MovementOut})
     def post(self, request: Request, variant_id: str) -> HttpResponse:
+        """Add pieces of a variant, or take some away."""
         variant = from_path("var", variant_id)
         body = read(request, AdjustmentBody)
         made = stock.adjust(
@@ -34,7 +39,9 @@ class StockAdjustmentsView(APIView):
 
 
 class StockMovementsView(APIView):
+    @extend_schema(operation_id="list_movements", request=None, responses={200: MOVEMENTS})
     def get(self, request: Request, variant_id: str) -> HttpResponse:
+        """Why there is as much of a variant as there is, newest first."""
         name = f"movements:{variant_id}"
         page = stock.list_movements(
             from_path("var", variant_id),

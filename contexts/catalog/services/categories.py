@@ -34,8 +34,7 @@ def create_category(
     """
     category_id = new_id(CONTEXT)
     with home_atomic(CONTEXT):
-        known = Category.objects.filter(request_id=request_id).first() if request_id is not None else None
-        if known is not None:
+        if known := _made_before(request_id):
             return card(known)
         if parent_id is not None:
             require_open(parent_id, field="parent_id", lock=True)
@@ -47,9 +46,18 @@ def create_category(
             request_id=request_id,
             created_at=datetime.now(UTC),
         )
-        save_with_slug(row, force_insert=True)
+        try:
+            save_with_slug(row, force_insert=True)
+        except SlugTakenError:  # by another category, or by this one, which a copy of the request has made meanwhile
+            if known := _made_before(request_id):
+                return card(known)
+            raise
         CategoryBucket.objects.create(id=new_id(CONTEXT, near=category_id), category=row, bucket=bucket_of(category_id))
     return card(row)
+
+
+def _made_before(request_id: int | None) -> Category | None:
+    return None if request_id is None else Category.objects.filter(request_id=request_id).first()
 
 
 def save_with_slug(row: Category, *, force_insert: bool = False) -> None:

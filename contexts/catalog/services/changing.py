@@ -49,7 +49,7 @@ def change_product(
         different = {name: value for name, value in changes.items() if getattr(product, name) != value}
         for name, value in different.items():
             setattr(product, name, value)
-        return renewed(product) if different else cards([product])[0]
+        return renewed(product) if different else cards([product_id])[0]
 
 
 def archive_product(product_id: int, *, versions: Collection[int] | None = None) -> None:
@@ -97,7 +97,7 @@ def renewed(product: Product) -> ProductCard:
     _next_version(product)
     product.save()
     publish(ProductChanged(product_id=str(product.pk)), seq=product.event_seq)
-    return cards([product])[0]
+    return cards([product.pk])[0]
 
 
 def _next_version(product: Product) -> None:

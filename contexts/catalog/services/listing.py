@@ -1,9 +1,9 @@
 """Products as readers see them: one, and pages of them. `api` comes in here; nothing is written.
 
-Database: a page takes one read at each shard that may have some, two more where it found some, two at home.
+Database: a page takes one read at each shard that may have some, one more where it found some, two at home.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,9 +11,11 @@ from django.db.models import Exists, F, OuterRef
 
 from contexts.catalog.domain import ProductCard, ProductStatus, Sort, VariantCard
 from contexts.catalog.models import HasWords, Product, StockLevel, Variant
+from contexts.catalog.models.statements import PRODUCTS
 from contexts.catalog.services.categories import buckets_of, with_descendants
 from contexts.catalog.services.errors import ProductNotFoundError
-from contexts.catalog.services.placing import by_shard
+from contexts.catalog.services.placing import CONTEXT, by_shard
+from shop.sharding.statements import Row, moment, parsed
 
 ORDERS: Final = {
     Sort.NEWEST: ("-created_at", "-id"),
@@ -31,7 +33,7 @@ def product(product_id: int, *, drafts: bool) -> ProductCard:
     Raises:
         ProductNotFoundError: There is none, or it is a draft and ``drafts`` are not for this reader.
     """
-    found = cards(Product.objects.filter(pk=product_id))
+    found = cards([product_id])
     if not found or (found[0].status == ProductStatus.DRAFT and not drafts):
         raise ProductNotFoundError(detail="there is no such product")
     return found[0]
@@ -68,9 +70,10 @@ def list_products(wanted: Wanted, *, sort: Sort = Sort.NEWEST, limit: int, after
         stocked = Exists(_VARIANTS_IN_STOCK)
         rows = rows.filter(stocked if wanted.in_stock else ~stocked)
     order = ORDERS[sort]
-    page = rows.across(buckets).page(order=order, limit=limit, after=after)
-    last = [getattr(page.rows[-1], name.removeprefix("-")) for name in order] if page.more else None
-    return Shelf(products=cards(page.rows), last=last)
+    fields = [name.removeprefix("-") for name in order]
+    page = rows.only(*fields).across(buckets).page(order=order, limit=limit, after=after)
+    last = [getattr(page.rows[-1], name) for name in fields] if page.more else None
+    return Shelf(products=cards([row.pk for row in page.rows]), last=last)
 
 
 def _prices(wanted: Wanted) -> dict[str, int]:
@@ -78,42 +81,41 @@ def _prices(wanted: Wanted) -> dict[str, int]:
     return {name: bound for name, bound in bounds.items() if bound is not None}
 
 
-def cards(products: Iterable[Product]) -> list[ProductCard]:
-    """Products with their variants and what is available of them, in the order given."""
-    rows = list(products)
-    variants: dict[int, list[VariantCard]] = {row.pk: [] for row in rows}
-    for ids in by_shard(variants):
-        found = list(Variant.objects.on(ids[0]).filter(product_id__in=ids).order_by("pk"))
-        levels = StockLevel.objects.on(ids[0]).filter(pk__in=[variant.pk for variant in found])
-        free = {level.pk: level.available for level in levels}
-        for variant in found:
-            variants[variant.product_id].append(variant_card(variant, free.get(variant.pk, 0)))
-    return [_card(row, variants[row.pk]) for row in rows]
+def cards(product_ids: Sequence[int]) -> list[ProductCard]:
+    """Those of the products that exist, whole, in the order asked. Database: one read on each shard."""
+    rows = [row for ids in by_shard(product_ids) for row in PRODUCTS.read(CONTEXT, ids[0], ids=ids)]
+    found = {row[0]: _card(row) for row in rows}
+    return [found[each] for each in product_ids if each in found]
 
 
-def _card(row: Product, variants: Iterable[VariantCard]) -> ProductCard:
+def _card(row: Row) -> ProductCard:
+    number, name, description, category_id, status, attributes, image_url, version, created_at, updated_at, variants = (
+        row
+    )
     return ProductCard(
-        id=row.pk,
-        name=row.name,
-        description=row.description,
-        category_id=row.category_id,
-        status=ProductStatus(row.status),
-        attributes=row.attributes,
-        image_url=row.image_url,
-        version=row.version,
-        variants=tuple(variants),
-        created_at=row.created_at,
-        updated_at=row.updated_at,
+        id=number,
+        name=name,
+        description=description,
+        category_id=category_id,
+        status=ProductStatus(status),
+        attributes=parsed(attributes),
+        image_url=image_url,
+        version=version,
+        variants=tuple(variant_card(each) for each in sorted(parsed(variants))),
+        created_at=moment(created_at),
+        updated_at=moment(updated_at),
     )
 
 
-def variant_card(row: Variant, available: int) -> VariantCard:
+def variant_card(row: Row) -> VariantCard:
+    """The first columns of `VARIANTS`, which the variants of `PRODUCTS` have too."""
+    number, product_id, sku, options, amount, currency, available, *_ = row
     return VariantCard(
-        id=row.pk,
-        product_id=row.product_id,
-        sku=row.sku,
-        options=row.options,
-        price_amount=row.price_amount,
-        price_currency=row.price_currency,
-        available=available,
+        id=number,
+        product_id=product_id,
+        sku=sku,
+        options=parsed(options),
+        price_amount=amount,
+        price_currency=currency,
+        available=available or 0,
     )

@@ -90,7 +90,8 @@ def create_product(
 def _made_before(category_id: int, request_id: int | None) -> ProductCard | None:
     if request_id is None:
         return None
-    return next(iter(cards(Product.objects.on(category_id).filter(request_id=request_id))), None)
+    rows = Product.objects.on(category_id).filter(request_id=request_id)
+    return next(iter(cards(list(rows.values_list("pk", flat=True)))), None)
 
 
 def _insert(draft: ProductDraft, product_id: int, targets: Mapping[str, int], request_id: int | None) -> ProductCard:
@@ -101,7 +102,7 @@ def _insert(draft: ProductDraft, product_id: int, targets: Mapping[str, int], re
     stock = {targets[sku_key(each.sku)]: each.stock for each in draft.variants}
     receive(stock, cause=f"product {public_id('prd', product_id)}")
     publish(ProductChanged(product_id=str(product_id)), seq=product.event_seq)
-    [made] = cards(Product.objects.filter(pk=product_id))
+    [made] = cards([product_id])
     return made
 
 

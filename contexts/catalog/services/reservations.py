@@ -9,20 +9,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from django.db import IntegrityError
+
 from contexts.catalog.contract import (
     NotForSaleError,
     Offer,
     OutOfStockError,
     Refusal,
     ReservationCancelledError,
+    VariantNotFoundError,
 )
 from contexts.catalog.domain import FINAL, LineState, MovementReason
 from contexts.catalog.models import ReservationLine, StockLevel
-from contexts.catalog.services.offering import offers
+from contexts.catalog.models.statements import HOLD
+from contexts.catalog.services.offering import in_order, offers
 from contexts.catalog.services.placing import CONTEXT, by_shard
 from contexts.catalog.services.stock import Change, add_movements, change_levels, locked_levels
 from shop.sharding import new_id, shard_atomic
 from shop.sharding.public_ids import public_id
+from shop.sharding.statements import Row
 
 type Lines = dict[int, ReservationLine]
 
@@ -39,17 +44,50 @@ def reserve(*, order_id: int, lines: Sequence[tuple[int, int]], expires_at: date
         if quantity < 1:
             raise ValueError("a line asks for one piece at least")
         wanted[variant_id] = wanted.get(variant_id, 0) + quantity
-    found = offers([variant_id for variant_id, _ in lines])
+    asked = [variant_id for variant_id, _ in lines]
+    if held := _hold_all_at_once(order_id, wanted, expires_at):
+        return in_order(held, asked)
     try:
+        found = offers(asked)
         _refuse_what_is_not_for_sale(order_id, found)
         short = _hold_everywhere(order_id, wanted, expires_at)
-    except (NotForSaleError, ReservationCancelledError):
+    except (NotForSaleError, ReservationCancelledError, VariantNotFoundError):
         _let_go_everywhere(order_id, wanted)
         raise
     if short:
         _let_go_everywhere(order_id, wanted)
         raise OutOfStockError(detail="fewer pieces are left than were asked for", lines=_in_order(short, wanted))
     return found
+
+
+def _hold_all_at_once(order_id: int, wanted: Mapping[int, int], expires_at: datetime) -> list[Row]:
+    """Hold everything by one statement per shard; no rows unless all of it was free, for sale and new to the order.
+
+    What the first shards hold when a later one can't is found there by the longer way, like any repetition's.
+    """
+    rows: list[Row] = []
+    for ids in by_shard(wanted):
+        held = _hold_at_once(order_id, ids, wanted, expires_at)
+        if not held:
+            return []
+        rows += held
+    return rows
+
+
+def _hold_at_once(order_id: int, ids: list[int], wanted: Mapping[int, int], expires_at: datetime) -> list[Row]:
+    try:
+        return HOLD.write(
+            CONTEXT,
+            ids[0],
+            order_id=order_id,
+            lines=[new_id(CONTEXT, near=each) for each in ids],
+            ids=ids,
+            quantities=[wanted[each] for each in ids],
+            expires_at=expires_at,
+            now=datetime.now(UTC),
+        )
+    except IntegrityError:
+        return []  # the order was here before
 
 
 def _refuse_what_is_not_for_sale(order_id: int, found: Iterable[Offer]) -> None:

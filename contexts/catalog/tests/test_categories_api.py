@@ -6,6 +6,7 @@ import pytest
 
 from contexts.catalog.models import Category
 from contexts.catalog.services import categories
+from contexts.catalog.tests.factories import at_once
 from shop.sharding import new_id
 from shop.sharding.public_ids import public_id
 from tests.plugin import bearer, make_principal
@@ -114,6 +115,15 @@ def test_a_repetition_that_lost_its_answer_finds_the_category_it_made():
     request_id = Category.objects.get(pk=made.id).request_id
     # when it runs again under the same claimed ID, then it is no conflict with itself
     assert categories.create_category(name="Pots", request_id=request_id) == made
+
+
+@pytest.mark.django_db(databases=["catalog_0", "catalog_1"], transaction=True)
+@pytest.mark.parametrize("name", ["Pots", "壺"], ids=["a slug of its name", "a slug of its ID"])
+def test_copies_of_one_request_at_once_make_one_category(name):
+    request_id = new_id("catalog")
+    made = at_once(6, lambda _: categories.create_category(name=name, request_id=request_id))
+    assert len(set(made)) == 1
+    assert Category.objects.count() == 1
 
 
 def test_categories_of_one_editor_spread_over_buckets(post):

@@ -280,7 +280,10 @@ def test_the_same_price_again_makes_no_new_version(send, client, mug):
         ({"price": {"amount": 5}}, ("price.currency", "required")),
         ({"price": None}, ("price", "null")),
         ({"price": {"amount": 0, "currency": "EUR"}}, ("price.amount", "min_value")),
-        ({"options": {"size": 5, "x": []}}, ("options.x", "invalid")),
+        ({"options": {"size": "M", "x": []}}, ("options.x", "invalid")),
+        ({"options": {"size": 5}}, ("options.size", "invalid")),
+        ({"options": {"": "M"}}, ("options", "blank")),
+        ({"options": {f"option {number}": "M" for number in range(21)}}, ("options", "max_length")),
         ({"sku": "NEW"}, ("sku", "unknown_field")),
     ],
 )

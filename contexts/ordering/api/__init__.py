@@ -2,10 +2,11 @@
 
 from ninja import Router
 
-from contexts.ordering.api import cart, orders
+from contexts.ordering.api import cart, orders, webhooks
 
 router = Router()
 router.add_router("", cart.router)
 router.add_router("", orders.router)
+router.add_router("", webhooks.router)
 
 __all__ = ["router"]

@@ -1,10 +1,11 @@
 """Answers of ordering, as the API promises them."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from ninja import Schema
 
+from contexts.ordering.domain import AttemptStatus, FulfilmentStatus, OrderStatus, PaymentStatus
 from contexts.ordering.services import (
     CartLineView,
     CartView,
@@ -15,11 +16,19 @@ from contexts.ordering.services import (
     ShipmentView,
     TimelineView,
 )
-from shop.http.ninja import Moment, MoneyOut
+from shop.http.ninja import Moment, MoneyOut, one_of, public_id_of
 from shop.sharding.public_ids import order_number, public_id
 
+CustomerId = Annotated[str, public_id_of("cus")]
+OrderId = Annotated[str, public_id_of("ord")]
+PaymentId = Annotated[str, public_id_of("pay")]
+ProductId = Annotated[str, public_id_of("prd")]
+RefundId = Annotated[str, public_id_of("ref")]
+ShipmentId = Annotated[str, public_id_of("shp")]
+VariantId = Annotated[str, public_id_of("var")]
 
-class AddressOut(Schema):
+
+class ShippingAddressOut(Schema):
     """Where an order goes, as it was given: what is accepted may change, what was accepted stays readable."""
 
     name: str
@@ -34,8 +43,8 @@ class AddressOut(Schema):
 class LineOut(Schema):
     """One line, at the price of its day."""
 
-    variant_id: str
-    product_id: str
+    variant_id: VariantId
+    product_id: ProductId
     sku: str
     name: str
     quantity: int
@@ -59,10 +68,10 @@ class LineOut(Schema):
 class PaymentOut(Schema):
     """One attempt to pay."""
 
-    id: str
-    order_id: str
+    id: PaymentId
+    order_id: OrderId
     provider: str
-    status: str
+    status: Annotated[str, one_of(*AttemptStatus)]
     amount: MoneyOut
     client_secret: str | None = None
     failure_code: str | None
@@ -77,6 +86,7 @@ class PaymentOut(Schema):
             provider=payment.provider,
             status=payment.status,
             amount=MoneyOut(amount=payment.amount, currency=payment.currency),
+            client_secret=payment.client_secret or None,
             failure_code=payment.failure_code or None,
             created_at=payment.created_at,
         )
@@ -85,10 +95,10 @@ class PaymentOut(Schema):
 class RefundOut(Schema):
     """Money going back."""
 
-    id: str
+    id: RefundId
     amount: MoneyOut
     reason: str
-    status: str
+    status: Annotated[str, one_of("pending", "succeeded", "failed")]
     created_at: Moment
 
     @classmethod
@@ -106,7 +116,7 @@ class RefundOut(Schema):
 class ShipmentOut(Schema):
     """A parcel on its way."""
 
-    id: str
+    id: ShipmentId
     carrier: str
     tracking_number: str
     created_at: Moment
@@ -127,12 +137,12 @@ class ShipmentOut(Schema):
 class OrderOut(Schema):
     """One order, whole."""
 
-    id: str
+    id: OrderId
     number: str
-    customer_id: str
-    status: str
-    payment_status: str
-    fulfilment_status: str
+    customer_id: CustomerId
+    status: Annotated[str, one_of(*OrderStatus)]
+    payment_status: Annotated[str, one_of(*PaymentStatus)]
+    fulfilment_status: Annotated[str, one_of(*FulfilmentStatus)]
     currency: str
     lines: list[LineOut]
     subtotal: MoneyOut
@@ -140,7 +150,7 @@ class OrderOut(Schema):
     shipping_total: MoneyOut
     tax_total: MoneyOut
     total: MoneyOut
-    shipping_address: AddressOut
+    shipping_address: ShippingAddressOut
     payments: list[PaymentOut]
     shipments: list[ShipmentOut]
     refunds: list[RefundOut]
@@ -165,7 +175,7 @@ class OrderOut(Schema):
             fulfilment_status=order.fulfilment_status,
             currency=order.currency,
             lines=[LineOut.of(line, order.currency) for line in order.lines],
-            shipping_address=AddressOut.model_validate(dict(order.shipping_address)),
+            shipping_address=ShippingAddressOut.model_validate(dict(order.shipping_address)),
             payments=[PaymentOut.of(payment) for payment in order.payments],
             shipments=[ShipmentOut.of(shipment) for shipment in order.shipments],
             refunds=[RefundOut.of(refund) for refund in order.refunds],
@@ -187,7 +197,7 @@ class OrderList(Schema):
 class CartLineOut(Schema):
     """One line at the price of this moment."""
 
-    variant_id: str
+    variant_id: VariantId
     sku: str
     name: str
     quantity: int

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from contexts.ordering.domain import MAX_LINES, MAX_TOTAL
-from shop.http.ninja import Body, Country, Text
+from shop.http.ninja import Body, Country, Currency, Note, PublicId, Text, public_id_of
 
 MAX_QUANTITY = 1_000_000
 
@@ -13,11 +13,11 @@ MAX_QUANTITY = 1_000_000
 class LineIn(Body):
     """So many pieces of a variant."""
 
-    variant_id: str
+    variant_id: Annotated[PublicId, public_id_of("var")]
     quantity: Annotated[int, Field(ge=1, le=MAX_QUANTITY)]
 
 
-class AddressIn(Body):
+class ShippingAddressIn(Body):
     """Where an order goes; the country by its ISO 3166-1 alpha-2 code."""
 
     name: Text
@@ -33,21 +33,21 @@ class MoneyIn(Body):
     """Integer minor units and an ISO 4217 code."""
 
     amount: Annotated[int, Field(ge=0, le=MAX_TOTAL)]
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+    currency: Currency
 
 
 class OrderIn(Body):
     """`POST /orders`."""
 
     lines: Annotated[list[LineIn], Field(min_length=1, max_length=MAX_LINES)]
-    shipping_address: AddressIn
+    shipping_address: ShippingAddressIn
     expected_total: MoneyIn | None = None
 
 
 class CheckoutIn(Body):
     """`POST /cart/checkout`."""
 
-    shipping_address: AddressIn
+    shipping_address: ShippingAddressIn
     expected_total: MoneyIn | None = None
 
 
@@ -67,7 +67,7 @@ class PaymentIn(Body):
 class CancelIn(Body):
     """`POST /orders/{id}/cancel`."""
 
-    reason: Text | None = None
+    reason: Note | None = None
 
 
 class ShipmentIn(Body):
@@ -81,4 +81,4 @@ class RefundIn(Body):
     """`POST /orders/{id}/refunds`; without an amount all that is left."""
 
     amount: MoneyIn | None = None
-    reason: Text
+    reason: Note

@@ -7,7 +7,7 @@ from contexts.ordering import services
 from contexts.ordering.api.answers import CartOut, OrderOut
 from contexts.ordering.api.bodies import CheckoutIn, QuantityIn
 from contexts.ordering.api.calling import Request, created_order, money
-from shop.http.idempotency import answering, resource_id
+from shop.http.idempotency import answering, is_repeated, resource_id
 from shop.http.ids import from_path
 from shop.http.ninja import answer
 
@@ -45,6 +45,7 @@ def check_out(request: Request, body: CheckoutIn) -> HttpResponse:
         customer_id=customer_id,
         shipping_address=body.shipping_address.model_dump(),
         expected_total=money(body.expected_total),
+        repeated=is_repeated(request),
         within_effect=answering(request, created_order),
     )
     return created_order(order)

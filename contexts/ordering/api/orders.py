@@ -10,19 +10,30 @@ from contexts.ordering.api.answers import OrderList, OrderOut, PaymentOut, Refun
 from contexts.ordering.api.bodies import CancelIn, OrderIn, PaymentIn, RefundIn, ShipmentIn
 from contexts.ordering.api.calling import Request, created_order, money
 from contexts.ordering.contract import OrderLineRequest
-from contexts.ordering.domain import FulfilmentStatus, OrderStatus, PaymentStatus
+from contexts.ordering.domain import AttemptStatus, FulfilmentStatus, OrderStatus, PaymentStatus
 from contexts.ordering.services import OrderView, PaymentView, RefundView, ShipmentView
 from shop.contract import Fault, InvalidError
-from shop.http.idempotency import answering, resource_id
-from shop.http.ids import from_path, from_request
+from shop.http.idempotency import answering, is_repeated, never_kept, resource_id
+from shop.http.ids import from_path, from_request, id_schema
 from shop.http.ninja import answer
-from shop.http.paging import cursor, limit_of, position
+from shop.http.paging import PAGE, cursor, limit_of, position
+from shop.http.parameters import Parameter
 
 STATUSES: Final = {
     "status": tuple(OrderStatus),
     "payment_status": tuple(PaymentStatus),
     "fulfilment_status": tuple(FulfilmentStatus),
 }
+ORDERS: Final = (
+    *(
+        Parameter(
+            name=name, schema={"type": "string", "enum": list(values)}, description=f"Only those with this {name}."
+        )
+        for name, values in STATUSES.items()
+    ),
+    Parameter(name="customer_id", schema=id_schema("cus"), description="For staff: only this customer's."),
+    *PAGE,
+)
 
 router = Router()
 
@@ -60,6 +71,7 @@ def place_order(request: Request, body: OrderIn) -> HttpResponse:
         lines=lines,
         shipping_address=body.shipping_address.model_dump(),
         expected_total=money(body.expected_total),
+        repeated=is_repeated(request),
     )
     order = services.place_order(new, within_effect=answering(request, created_order))
     return created_order(order)
@@ -75,16 +87,18 @@ def _filter_of(request: Request) -> services.OrderFilter:
     return services.OrderFilter(**given)
 
 
-def _asked_customer(request: Request) -> int | None:
+def _whose(request: Request) -> int | None:
+    """`?customer_id=`, which must be an ID whoever asks; customers see their own orders all the same."""
     given = request.GET.get("customer_id")
-    return None if given is None else from_request("cus", given, "customer_id")
+    asked = None if given is None else from_request("cus", given, "customer_id")
+    return request.principal.key if request.principal.role == "customer" else asked
 
 
 @router.get("orders", response={200: OrderList})
 def list_orders(request: Request) -> HttpResponse:
     """The caller's orders; for staff everybody's."""
     limit, which = limit_of(request.GET), _filter_of(request)
-    customer_id = request.principal.key if request.principal.role == "customer" else _asked_customer(request)
+    customer_id = _whose(request)
     name = f"orders:{customer_id or ''}:{which}"
     after_row = position(name, request.GET)
     if customer_id is not None:
@@ -114,7 +128,8 @@ def pay_order(request: Request, order_id: str, body: PaymentIn) -> HttpResponse:
         token=body.token,
         within_effect=answering(request, _created_payment),
     )
-    return _created_payment(payment)
+    answer = _created_payment(payment)
+    return never_kept(request, answer) if payment.status == AttemptStatus.REQUIRES_ACTION else answer
 
 
 @router.get("orders/{order_id}/timeline", response={200: TimelineOut})

@@ -1,12 +1,14 @@
-"""Use cases of ordering. `api` and `tasks` come in here, by these names."""
+"""Use cases of ordering. `api`, `tasks` and `management` come in here, by these names."""
 
 from contexts.ordering.services.cancelling import cancel_order
 from contexts.ordering.services.carts import CartLineView, CartView, clear_cart, put_line, show_cart
 from contexts.ordering.services.checking_out import checkout
 from contexts.ordering.services.expiring import expire_overdue_orders
 from contexts.ordering.services.fulfilling import commit_stock, release_stock
-from contexts.ordering.services.paying import pay, reconcile_payments
+from contexts.ordering.services.listening import apply_webhooks, receive_webhook
+from contexts.ordering.services.paying import pay
 from contexts.ordering.services.placing import NewOrder, place_order
+from contexts.ordering.services.providers.fake_acting import NotDelivered, fake_payments, finish_fake_payment
 from contexts.ordering.services.reading import (
     OrderFilter,
     TimelineView,
@@ -15,8 +17,9 @@ from contexts.ordering.services.reading import (
     orders_of_shop,
     timeline_of,
 )
+from contexts.ordering.services.reconciling import reconcile_payments
 from contexts.ordering.services.refunding import give_money_back, request_refund
-from contexts.ordering.services.shipping import deliver, ship
+from contexts.ordering.services.shipping import complete_delivered_orders, deliver, ship
 from contexts.ordering.services.views import LineView, OrderView, PaymentView, RefundView, ShipmentView
 
 __all__ = [
@@ -24,18 +27,23 @@ __all__ = [
     "CartView",
     "LineView",
     "NewOrder",
+    "NotDelivered",
     "OrderFilter",
     "OrderView",
     "PaymentView",
     "RefundView",
     "ShipmentView",
     "TimelineView",
+    "apply_webhooks",
     "cancel_order",
     "checkout",
     "clear_cart",
     "commit_stock",
+    "complete_delivered_orders",
     "deliver",
     "expire_overdue_orders",
+    "fake_payments",
+    "finish_fake_payment",
     "get_order",
     "give_money_back",
     "orders_of_customer",
@@ -43,6 +51,7 @@ __all__ = [
     "pay",
     "place_order",
     "put_line",
+    "receive_webhook",
     "reconcile_payments",
     "release_stock",
     "request_refund",

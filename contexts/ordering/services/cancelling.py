@@ -7,7 +7,7 @@ from contexts.ordering import domain
 from contexts.ordering.contract import OrderCancelled, OrderNotCancellableError
 from contexts.ordering.domain import AttemptStatus, FulfilmentStatus, OrderStatus
 from contexts.ordering.models import Order, Payment
-from contexts.ordering.services.reading import order_of, view_of
+from contexts.ordering.services.reading import get_order, view_of
 from contexts.ordering.services.settling import close_attempts, owe
 from contexts.ordering.services.telling import tell, was_told
 from contexts.ordering.services.views import OrderView
@@ -28,9 +28,9 @@ def cancel_order(
     Raises:
         NotFoundError: There is no such order of this caller.
         OrderNotCancellableError: It is shipped, or dead already.
-        UnavailableError: Attempts to pay it keep beginning.
+        UnavailableError: Attempts to pay it keep beginning, or one can't be closed: its provider is away.
     """
-    order_of(order_id, caller)
+    get_order(order_id=order_id, reader=caller)
     for _ in range(ROUNDS):
         close_attempts(order_id)
         with shard_atomic("ordering", order_id):

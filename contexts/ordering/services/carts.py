@@ -1,17 +1,22 @@
 """Carts: what a customer means to buy, shown at today's prices."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-
-from django.db import IntegrityError
+from itertools import batched
+from typing import Final
 
 from contexts.catalog.contract import CatalogService, NotForSaleError, Offer, Refusal
 from contexts.ordering.contract import CartFullError
 from contexts.ordering.domain import MAX_LINES
 from contexts.ordering.models import Cart, CartLine
-from shop.contract import Money
+from contexts.ordering.models.statements import CART
+from shop.contract import Money, UnavailableError
 from shop.services import resolve
 from shop.sharding import new_id, shard_atomic
+from shop.sharding.statements import parsed
+from shop.sharding.together import insert_if_new
+
+ROUNDS: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,40 +41,86 @@ class CartView:
     total: Money | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cart:
+    """A cart as it is stored: by variant the line's ID and its quantity, in the order of their coming."""
+
+    id: int
+    version: int
+    lines: Mapping[int, tuple[int, int]]
+
+
 def show_cart(*, customer_id: int) -> CartView:
-    """The customer's cart at today's prices. Asks catalog; what is not for sale any more has nothing available."""
-    cart: Cart | None = Cart.objects.filter(customer_id=customer_id).first()
+    """The customer's cart at today's prices. Asks catalog; what is not for sale any more has nothing available.
+
+    Database: one read on the customer's shard.
+    """
+    cart = _stored(customer_id)
     if cart is None:
         return CartView(version=0, lines=(), total=None)
-    rows: Sequence[CartLine] = list(cart.lines.order_by("id"))
-    offers = resolve(CatalogService).offers(variant_ids=[str(row.variant_id) for row in rows]) if rows else ()
-    lines = tuple(_line_view(row, offer) for row, offer in zip(rows, offers, strict=True))
-    return CartView(version=cart.version, lines=lines, total=_total(lines))
+    return _view(cart, _offers(cart.lines))
 
 
 def put_line(*, customer_id: int, variant_id: int, quantity: int) -> CartView:
     """Let the cart hold ``quantity`` pieces of a variant; 0 removes it. Safe to repeat.
 
+    Database: the customer's shard, one short transaction. Whoever has seen the cart's version may change it; the others
+    look again.
+
     Raises:
         VariantNotFoundError: There is no such variant.
         NotForSaleError: Its product is not active.
         CartFullError: It would hold more lines than an order may have.
+        UnavailableError: The cart keeps changing.
     """
-    [offer] = resolve(CatalogService).offers(variant_ids=[str(variant_id)])
-    if quantity and not offer.for_sale:
-        refused = (Refusal(variant_id=str(variant_id)),)
-        raise NotForSaleError(detail="the product is not for sale", lines=refused)
-    _ensure_cart(customer_id)
-    with shard_atomic("ordering", customer_id):
-        cart = Cart.objects.select_for_update().get(customer_id=customer_id)
-        line = CartLine.objects.filter(cart_id=cart.pk, variant_id=variant_id).first()
-        if line is None and quantity and CartLine.objects.filter(cart_id=cart.pk).count() >= MAX_LINES:
+    for _ in range(ROUNDS):
+        cart = _stored(customer_id) or _new_cart(customer_id)
+        offers = _offers([*cart.lines, variant_id])
+        if quantity and not offers[variant_id].for_sale:
+            refused = (Refusal(variant_id=str(variant_id)),)
+            raise NotForSaleError(detail="the product is not for sale", lines=refused)
+        if quantity and variant_id not in cart.lines and len(cart.lines) >= MAX_LINES:
             raise CartFullError(detail=f"a cart holds {MAX_LINES} lines at most")
-        if (line.quantity if line else 0) != quantity:
-            _write_line(cart, line, variant_id, quantity)
-            cart.version += 1
-            cart.save(update_fields=("version",))
-    return show_cart(customer_id=customer_id)
+        line_id, before = cart.lines.get(variant_id, (0, 0))
+        after = cart if before == quantity else _change(cart, line_id, variant_id, quantity)
+        if after is not None:
+            return _view(after, offers)
+    raise UnavailableError(detail="the cart keeps changing; try again")
+
+
+def _stored(customer_id: int) -> _Cart | None:
+    for number, version, lines in CART.read("ordering", customer_id, customer_id=customer_id):
+        by_variant = {variant_id: (line_id, quantity) for line_id, variant_id, quantity in sorted(parsed(lines))}
+        return _Cart(id=number, version=version, lines=by_variant)
+    return None
+
+
+def _new_cart(customer_id: int) -> _Cart:
+    """A customer has one cart: whoever comes second finds that out by the version, and looks again."""
+    row = Cart(id=new_id("ordering", near=customer_id), customer_id=customer_id)
+    insert_if_new("ordering", row)
+    return _Cart(id=row.pk, version=row.version, lines={})
+
+
+def _change(cart: _Cart, line_id: int, variant_id: int, quantity: int) -> _Cart | None:
+    """Set one line and raise the version; None if the cart is not what it was."""
+    lines = dict(cart.lines)
+    with shard_atomic("ordering", cart.id):
+        seen = Cart.objects.filter(pk=cart.id, version=cart.version)
+        if not seen.update(version=cart.version + 1):
+            return None
+        if not quantity:
+            CartLine.objects.filter(pk=line_id).delete()
+            del lines[variant_id]
+        elif line_id:
+            CartLine.objects.filter(pk=line_id).update(quantity=quantity)
+            lines[variant_id] = line_id, quantity
+        else:
+            row = CartLine(id=new_id("ordering", near=cart.id), cart_id=cart.id)
+            row.variant_id, row.quantity = variant_id, quantity
+            row.save(force_insert=True)
+            lines[variant_id] = row.pk, quantity
+    return _Cart(id=cart.id, version=cart.version + 1, lines=lines)
 
 
 def clear_cart(*, customer_id: int) -> None:
@@ -81,36 +132,27 @@ def clear_cart(*, customer_id: int) -> None:
             cart.save(update_fields=("version",))
 
 
-def _ensure_cart(customer_id: int) -> None:
-    if Cart.objects.filter(customer_id=customer_id).exists():
-        return
-    try:
-        with shard_atomic("ordering", customer_id):
-            Cart.objects.create(id=new_id("ordering", near=customer_id), customer_id=customer_id)
-    except IntegrityError:
-        return  # another request was faster: a customer has one cart
+def _offers(variant_ids: Collection[int]) -> dict[int, Offer]:
+    found: dict[int, Offer] = {}
+    for asked in batched(dict.fromkeys(variant_ids), MAX_LINES):
+        offers = resolve(CatalogService).offers(variant_ids=[str(each) for each in asked])
+        found |= zip(asked, offers, strict=True)
+    return found
 
 
-def _write_line(cart: Cart, line: CartLine | None, variant_id: int, quantity: int) -> None:
-    if line is None:
-        CartLine.objects.create(
-            id=new_id("ordering", near=cart.pk), cart=cart, variant_id=variant_id, quantity=quantity
-        )
-    elif quantity:
-        line.quantity = quantity
-        line.save(update_fields=("quantity",))
-    else:
-        line.delete()
+def _view(cart: _Cart, offers: Mapping[int, Offer]) -> CartView:
+    lines = tuple(_line_view(each, quantity, offers[each]) for each, (_, quantity) in cart.lines.items())
+    return CartView(version=cart.version, lines=lines, total=_total(lines))
 
 
-def _line_view(row: CartLine, offer: Offer) -> CartLineView:
+def _line_view(variant_id: int, quantity: int, offer: Offer) -> CartLineView:
     return CartLineView(
-        variant_id=row.variant_id,
+        variant_id=variant_id,
         sku=offer.sku,
         name=offer.name,
-        quantity=row.quantity,
+        quantity=quantity,
         unit_price=offer.price,
-        total=row.quantity * offer.price.amount,
+        total=quantity * offer.price.amount,
         available=offer.available if offer.for_sale else 0,
     )
 

@@ -8,7 +8,8 @@ from contexts.catalog.contract import ReservationCancelledError
 from contexts.ordering.contract import CartEmptyError, OrderLineRequest, TotalChangedError
 from contexts.ordering.domain import OrderStatus
 from contexts.ordering.models import Cart, CartLine, Order
-from contexts.ordering.services.placing import NewOrder, known_order, place_order
+from contexts.ordering.services.placing import NewOrder, place_order
+from contexts.ordering.services.reading import known_order
 from contexts.ordering.services.views import OrderView
 from shop.contract import Money
 from shop.sharding import shard_atomic
@@ -31,6 +32,7 @@ def checkout(
     customer_id: int,
     shipping_address: Mapping[str, str | None],
     expected_total: Money | None,
+    repeated: bool,
     within_effect: Callable[[OrderView], None],
 ) -> OrderView:
     """Make the cart's lines an order that waits for its payment, and empty the cart.
@@ -44,6 +46,7 @@ def checkout(
         customer_id: Whose cart it is.
         shipping_address: Where the order goes.
         expected_total: What the shopper agreed to.
+        repeated: Whether an earlier request may have made the order under this ID.
         within_effect: Called with the order inside the transaction that writes it.
 
     Raises:
@@ -60,6 +63,7 @@ def checkout(
         lines=begun.lines,
         shipping_address=shipping_address,
         expected_total=expected_total,
+        repeated=repeated or begun.order_id != order_id,
         within_order=partial(_empty, begun),
         give_up=partial(_give_up, begun),
     )
@@ -101,13 +105,11 @@ def _empty(begun: _Checkout, order: Order) -> None:
     Raises:
         TotalChangedError: The cart is not what it was, or another checkout has given this order up.
     """
-    cart = Cart.objects.select_for_update().get(pk=begun.cart_id)
-    if (cart.version, cart.checkout_order_id) != (begun.version, begun.order_id):
+    seen = Cart.objects.filter(pk=begun.cart_id, version=begun.version, checkout_order_id=begun.order_id)
+    if not seen.update(version=begun.version + 1):
         raise TotalChangedError(detail="the cart has changed")
-    order.cart_id, order.cart_version = cart.pk, cart.version
-    CartLine.objects.filter(cart_id=cart.pk).delete()
-    cart.version += 1
-    cart.save(update_fields=("version",))
+    order.cart_id, order.cart_version = begun.cart_id, begun.version
+    CartLine.objects.filter(cart_id=begun.cart_id).delete()
 
 
 def _give_up(begun: _Checkout) -> bool:

@@ -1,6 +1,6 @@
 """Orders that were not paid in time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
@@ -27,8 +27,19 @@ def expire_overdue_orders() -> int:
     Open attempts are closed at the provider first; "already succeeded" settles the order instead.
     Emits: OrderExpired. Safe to repeat, and for several processes at once.
     """
-    overdue: Sequence[Order] = _overdue().across().page(order=("expires_at", "id"), limit=BATCH).rows
-    return one_by_one([order.pk for order in overdue], _expire)
+    return one_by_one(_page_by_page(), _expire)
+
+
+def _page_by_page() -> Iterator[int]:
+    """Every overdue order, so that those whose attempts can't be closed now hold up none behind them."""
+    after: tuple[datetime, int] | None = None
+    more = True
+    while more:
+        page = _overdue().across().page(order=("expires_at", "id"), limit=BATCH, after=after)
+        for order in page.rows:
+            yield order.pk
+            after = order.expires_at, order.pk
+        more = page.more
 
 
 def _overdue() -> ShardedQuerySet[Order]:

@@ -19,13 +19,14 @@ from contexts.catalog.contract import (
 from contexts.ordering import domain
 from contexts.ordering.contract import OrderCreated, OrderLineRequest
 from contexts.ordering.models import MAX_LINE_NAME, Order, OrderLine
-from contexts.ordering.services.reading import view_of
-from contexts.ordering.services.telling import note
-from contexts.ordering.services.views import OrderView, order_view
+from contexts.ordering.services.reading import known_order
+from contexts.ordering.services.telling import entry
+from contexts.ordering.services.views import OrderView, new_order_view
 from shop.contract import ConflictError, ContextError, Fault, InvalidError, Money
-from shop.events import publish
+from shop.events import to_publish
 from shop.services import resolve
 from shop.sharding import new_id, shard_atomic
+from shop.sharding.together import insert_together
 
 
 def _no_cart(_: Order) -> None:
@@ -47,6 +48,7 @@ class NewOrder:
         lines: What is bought, each variant once.
         shipping_address: Where it goes.
         expected_total: What the shopper agreed to.
+        repeated: Whether it may have been placed before.
         within_order: Called with the order first thing in the transaction that writes it.
         give_up: Called when it can't be placed; whether its pieces may be given back.
     """
@@ -56,6 +58,7 @@ class NewOrder:
     lines: Sequence[OrderLineRequest]
     shipping_address: Mapping[str, str | None]
     expected_total: Money | None
+    repeated: bool
     within_order: Callable[[Order], None] = _no_cart
     give_up: Callable[[], bool] = _always
 
@@ -75,7 +78,7 @@ def place_order(new: NewOrder, *, within_effect: Callable[[OrderView], None]) ->
         OutOfStockError, NotForSaleError, VariantNotFoundError: From catalog, with the lines at fault.
     """
     domain.refuse_duplicates(new.lines)
-    if known := known_order(new.order_id):
+    if new.repeated and (known := known_order(new.order_id)):
         return known
     now = datetime.now(UTC)
     expires_at = now + timedelta(seconds=int(settings.CONTEXT_SETTINGS["PAYMENT_WINDOW_SECONDS"]))
@@ -103,19 +106,12 @@ def _write(
 ) -> OrderView:
     with shard_atomic("ordering", order.pk):
         new.within_order(order)
-        order.save(force_insert=True)
-        OrderLine.objects.bulk_create(rows)
-        publish(OrderCreated(order_id=str(order.pk), customer_id=str(order.customer_id)), seq=order.event_seq)
-        note(order, "order_created")
-        placed = order_view(order, rows)
+        created = OrderCreated(order_id=str(order.pk), customer_id=str(order.customer_id))
+        event = to_publish(created, seq=order.event_seq)
+        insert_together(order, *rows, entry(order, "order_created"), event)
+        placed = new_order_view(order, rows)
         within_effect(placed)
     return placed
-
-
-def known_order(order_id: int) -> OrderView | None:
-    """The order, if it was placed."""
-    order: Order | None = Order.objects.on(order_id).filter(pk=order_id).first()
-    return view_of(order) if order is not None else None
 
 
 def _reserve(order_id: int, lines: Sequence[OrderLineRequest], expires_at: datetime) -> tuple[Offer, ...]:

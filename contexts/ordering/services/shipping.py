@@ -1,16 +1,25 @@
-"""Shipping and delivery, by the order desk. Whole orders ship at once."""
+"""Shipping and delivery, by the order desk, and what follows of itself. Whole orders ship at once."""
 
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import structlog
+from django.conf import settings
 
 from contexts.ordering.contract import InvalidTransitionError, OrderDelivered, OrderShipped
 from contexts.ordering.domain import FulfilmentStatus, OrderStatus
 from contexts.ordering.models import Order, Shipment
 from contexts.ordering.services.reading import view_of
-from contexts.ordering.services.telling import tell, was_told
+from contexts.ordering.services.telling import note, tell, was_told
 from contexts.ordering.services.views import OrderView, ShipmentView, shipment_view
 from shop.contract import NotFoundError
+from shop.events import one_by_one
 from shop.sharding import shard_atomic
+
+log = structlog.get_logger(__name__)
+
+BATCH: Final = 200
 
 
 def ship(
@@ -67,12 +76,38 @@ def deliver(*, entry_id: int, order_id: int, within_effect: Callable[[OrderView]
             return view_of(order)
         if order.fulfilment_status != FulfilmentStatus.SHIPPED:
             raise InvalidTransitionError(detail=f"the order is {order.fulfilment_status}")
-        Shipment.objects.filter(order_id=order_id).update(delivered_at=datetime.now(UTC))
+        now = datetime.now(UTC)
+        window = timedelta(seconds=int(settings.CONTEXT_SETTINGS["RETURN_WINDOW_SECONDS"]))
+        Shipment.objects.filter(order_id=order_id).update(delivered_at=now, due_at=now + window)
         order.fulfilment_status = FulfilmentStatus.DELIVERED
         tell(order, OrderDelivered, entry_id=entry_id)
         view = view_of(order)
         within_effect(view)
     return view
+
+
+def complete_delivered_orders() -> int:
+    """Complete the orders whose return window is over; returns how many. They can still be refunded, by the desk.
+
+    Database: a transaction per order. Safe to repeat, and for several processes at once.
+    """
+    due = Shipment.objects.filter(due_at__lte=datetime.now(UTC))
+    rows: Sequence[Shipment] = due.across().page(order=("due_at", "id"), limit=BATCH).rows
+    return one_by_one(rows, _complete)
+
+
+def _complete(shipment: Shipment) -> int:
+    with shard_atomic("ordering", shipment.order_id):
+        order = _locked(shipment.order_id)
+        Shipment.objects.filter(pk=shipment.pk).update(due_at=None)
+        if order.status != OrderStatus.PLACED:
+            return 0
+        order.status = OrderStatus.COMPLETED
+        order.updated_at = datetime.now(UTC)
+        order.save(update_fields=("status", "updated_at"))
+        note(order, "order_completed")
+    log.info("order_completed", order_id=str(shipment.order_id))
+    return 1
 
 
 def _locked(order_id: int) -> Order:

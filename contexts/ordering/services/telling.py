@@ -5,8 +5,9 @@ from typing import Any
 
 from contexts.ordering.contract import OrderEvent
 from contexts.ordering.models import Order, TimelineEntry
-from shop.events import publish
+from shop.events import to_publish
 from shop.sharding import new_id
+from shop.sharding.together import insert_together
 
 
 def tell(order: Order, event_type: type[OrderEvent], *, entry_id: int | None = None, **data: Any) -> None:
@@ -18,14 +19,19 @@ def tell(order: Order, event_type: type[OrderEvent], *, entry_id: int | None = N
     order.updated_at = datetime.now(UTC)
     order.event_seq += 1
     order.save()
-    publish(event, seq=order.event_seq)
-    note(order, event.topic().split(".")[1], entry_id=entry_id, **data)
+    told = entry(order, event.topic().split(".")[1], entry_id=entry_id, **data)
+    insert_together(to_publish(event, seq=order.event_seq), told)
 
 
 def note(order: Order, kind: str, *, entry_id: int | None = None, **data: Any) -> None:
     """Write a line of the order's timeline; under ``entry_id`` where a repetition has to find what it did before."""
+    entry(order, kind, entry_id=entry_id, **data).save(force_insert=True)
+
+
+def entry(order: Order, kind: str, *, entry_id: int | None = None, **data: Any) -> TimelineEntry:
+    """As `note`, to be inserted by the caller."""
     key = entry_id or new_id("ordering", near=order.pk)
-    TimelineEntry.objects.create(id=key, order=order, type=kind, data=data, at=datetime.now(UTC))
+    return TimelineEntry(id=key, order=order, type=kind, data=data, at=datetime.now(UTC))
 
 
 def was_told(entry_id: int) -> bool:

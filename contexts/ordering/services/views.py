@@ -1,10 +1,13 @@
 """Orders as use cases return them: frozen values, whole, without the ORM behind them."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from contexts.ordering.models import Order, OrderLine, Payment, Refund, Shipment
+from contexts.ordering.models.statements import LINE, ORDER, PAYMENT, REFUND, SHIPMENT
+from shop.sharding.statements import Row, moment, parsed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +25,7 @@ class LineView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentView:
-    """One attempt to pay."""
+    """One attempt to pay; ``client_secret`` only where the customer is told how to finish it."""
 
     id: int
     order_id: int
@@ -32,6 +35,7 @@ class PaymentView:
     currency: str
     failure_code: str
     created_at: datetime
+    client_secret: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,35 +101,37 @@ def payment_view(row: Payment) -> PaymentView:
     )
 
 
-def order_view(
-    order: Order,
-    lines: Iterable[OrderLine],
-    payments: Iterable[Payment] = (),
-    refunds: Iterable[Refund] = (),
-    shipments: Iterable[Shipment] = (),
-) -> OrderView:
-    """An order as a value."""
+def order_of_row(row: Row) -> OrderView:
+    """A row of `ORDERS` as a value."""
+    order = _named(ORDER, row)
+    lines, payments, refunds, shipments = (sorted(parsed(part)) for part in row[len(ORDER) :])
+    order["shipping_address"] = parsed(order["shipping_address"])
     return OrderView(
-        id=order.pk,
-        customer_id=order.customer_id,
-        status=order.status,
-        payment_status=order.payment_status,
-        fulfilment_status=order.fulfilment_status,
-        currency=order.currency,
-        lines=tuple(_line_view(line) for line in sorted(lines, key=lambda line: line.position)),
-        subtotal=order.subtotal,
-        discount_total=order.discount_total,
-        shipping_total=order.shipping_total,
-        tax_total=order.tax_total,
-        total=order.total,
-        shipping_address=order.shipping_address,
-        payments=tuple(payment_view(row) for row in sorted(payments, key=lambda row: row.pk)),
-        refunds=tuple(refund_view(row, order.currency) for row in sorted(refunds, key=lambda row: row.pk)),
-        shipments=tuple(shipment_view(row) for row in shipments),
-        expires_at=order.expires_at,
-        created_at=order.created_at,
-        placed_at=order.placed_at,
-        updated_at=order.updated_at,
+        **order,
+        lines=tuple(LineView(**_named(LINE[1:], line[1:])) for line in lines),
+        payments=tuple(PaymentView(**_named(PAYMENT, each)) for each in payments),
+        refunds=tuple(RefundView(**_named(REFUND, each), currency=order["currency"]) for each in refunds),
+        shipments=tuple(ShipmentView(**_named(SHIPMENT, each)) for each in shipments),
+    )
+
+
+def _named(columns: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
+    """Values by column, times as times."""
+    found = dict(zip(columns, values, strict=False))
+    for name in columns:
+        if name.endswith("_at") and found[name] is not None:
+            found[name] = moment(found[name])
+    return found
+
+
+def new_order_view(order: Order, lines: Sequence[OrderLine]) -> OrderView:
+    """An order that is being placed, as a value: nothing is paid or sent yet."""
+    return OrderView(
+        **{name: getattr(order, name) for name in ORDER},
+        lines=tuple(_line_view(line) for line in lines),
+        payments=(),
+        refunds=(),
+        shipments=(),
     )
 
 

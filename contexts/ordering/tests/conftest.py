@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 
 from contexts.catalog.contract import CatalogService
+from contexts.ordering.tests.books import Books, settle_everything
 from contexts.ordering.tests.fakes import FakeCatalog
 from shop.contract import Principal
 from shop.services import substitute
@@ -33,6 +34,19 @@ def catalog() -> Iterator[FakeCatalog]:
     fake.stock(SPOON, 10, price=250)
     with substitute(CatalogService, fake):
         yield fake
+
+
+@pytest.fixture(autouse=True)
+def books(request: pytest.FixtureRequest, _django_db_marker: None) -> Iterator[Books | None]:
+    """The provider's books agree with ours to the cent after every test, whatever happened in it."""
+    if request.node.get_closest_marker("django_db") is None:
+        yield None
+        return
+    found = Books()
+    yield found
+    settle_everything()
+    if not found.open_for and (differences := found.differences()):
+        pytest.fail("\n".join(differences))
 
 
 class Api:

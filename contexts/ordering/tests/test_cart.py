@@ -1,14 +1,17 @@
 """The cart, and checking it out: one order of one version, whoever asks how often."""
 
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from functools import partial
 
 import pytest
 from django.conf import settings
-from django.db import connections
 
+from contexts.ordering.models import Cart
+from contexts.ordering.tests.books import at_once
 from contexts.ordering.tests.conftest import SPOON, TEAPOT, Api
+from shop.sharding import MixedShards, bucket_of
+from shop.sharding.ids import compose
 from shop.sharding.public_ids import public_id
+from shop.sharding.together import insert_if_new
 from tests.plugin import make_principal
 
 COMMITTING = pytest.mark.django_db(
@@ -169,26 +172,37 @@ def test_a_cart_that_changes_while_it_is_checked_out_makes_no_order(api, catalog
     assert len(lines(api.get("cart").json())) == 2
 
 
+def test_a_cart_in_another_bucket_than_its_customer_is_never_stored(api):
+    elsewhere = compose(bucket=bucket_of(api.caller.key) ^ 1, tick=1, worker=0)
+    with pytest.raises(MixedShards):
+        insert_if_new("ordering", Cart(id=elsewhere, customer_id=api.caller.key))
+
+
+@COMMITTING
+def test_what_eight_devices_put_in_at_once_is_all_there(api, catalog):
+    # given a customer without a cart, on eight devices
+    variants = [catalog.stock(TEAPOT + number, 10) for number in range(8)]
+    # when each puts something else in, then the cart holds it all, and has changed as often
+    answers = at_once([partial(api.put, variant, 2) for variant in variants])
+    assert [answer.status_code for answer in answers] == [200] * 8
+    cart = api.get("cart").json()
+    assert (len(cart["lines"]), cart["version"]) == (8, 9)
+
+
 @COMMITTING
 @pytest.mark.parametrize("keys", [["same"] * 8, list("abcdefgh")], ids=["one key", "eight keys"])
 def test_eight_copies_of_one_checkout_make_one_order(api, catalog, keys):
     # given a cart that takes all there is
     api.put(TEAPOT, 10)
-    together = Barrier(8)
 
     def check_out(key):
-        try:
-            together.wait(10)
+        answer = api.checkout(key)
+        while answer.status_code == 409 and answer.json()["code"] == "idempotency_in_progress":
             answer = api.checkout(key)
-            while answer.status_code == 409 and answer.json()["code"] == "idempotency_in_progress":
-                answer = api.checkout(key)
-            return answer
-        finally:
-            connections.close_all()
+        return answer
 
     # when eight copies come at once
-    with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(check_out, keys))
+    answers = at_once([partial(check_out, key) for key in keys])
     # then all name the one order
     assert [answer.status_code for answer in answers] == [201] * 8
     assert len({answer.json()["id"] for answer in answers}) == 1

@@ -6,6 +6,7 @@ import pytest
 
 from contexts.ordering import services
 from contexts.ordering.services.providers.fake import FakeProvider
+from contexts.ordering.tests.books import die
 from contexts.ordering.tests.conftest import TEAPOT, Api
 from shop.events.relay import relay
 from shop.http.idempotency import Claim
@@ -96,7 +97,7 @@ def test_what_was_given_back_before_is_not_given_back_again(api, placed, desk):
 def test_a_charge_nobody_heard_of_is_found_before_the_order_is_cancelled(api, order, monkeypatch):
     # given a charge whose answer never reached our books
     with monkeypatch.context() as patched:
-        patched.setattr("contexts.ordering.services.paying.settle", _die)
+        patched.setattr("contexts.ordering.services.paying.settle", die)
         api.pay(order)
     # when the order is cancelled, then the money is owed back
     assert cancel(api, order).json()["payment_status"] == "paid"
@@ -106,7 +107,7 @@ def test_a_charge_nobody_heard_of_is_found_before_the_order_is_cancelled(api, or
 
 def test_an_open_attempt_is_closed_before_the_order_is_cancelled(api, order, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr(FakeProvider, "create", _die)
+        patched.setattr(FakeProvider, "create", die)
         api.pay(order)
     assert [p["status"] for p in cancel(api, order).json()["payments"]] == ["cancelled"]
 
@@ -202,7 +203,7 @@ def test_a_repetition_after_a_lost_answer_finds_what_the_first_one_did(api, plac
     # given an effect that was written, and an answer that was not: staff's claim lies on another shard than the order
     with monkeypatch.context() as patched:
         patched.setattr(Claim, "keep_within", lambda *_: None)
-        patched.setattr(Claim, "keep", _die)
+        patched.setattr(Claim, "keep", die)
         assert desk.post(f"orders/{placed['id']}/{what}", body, key="k").status_code == 500
     for alias in aliases_of("ordering"):
         IdempotencyClaim.objects.using(alias).update(lease_until=datetime.now(UTC))
@@ -220,7 +221,7 @@ def test_a_repeated_step_after_a_lost_answer_is_no_conflict(api, placed, desk, m
         ship(desk, placed)
     with monkeypatch.context() as patched:
         patched.setattr(Claim, "keep_within", lambda *_: None)
-        patched.setattr(Claim, "keep", _die)
+        patched.setattr(Claim, "keep", die)
         assert desk.post(f"orders/{placed['id']}/{act}", {}, key="k").status_code == 500
     for alias in aliases_of("ordering"):
         IdempotencyClaim.objects.using(alias).update(lease_until=datetime.now(UTC))
@@ -284,7 +285,3 @@ def test_orders_are_found_by_status_and_customer(api, order, desk):
 def test_a_filter_that_is_none_is_refused(api, desk):
     assert api.get("orders?status=lost").json()["errors"][0]["code"] == "unknown_status"
     assert desk.get("orders?customer_id=ord_1").json()["code"] == "invalid_id"
-
-
-def _die(*args, **kwargs):
-    raise RuntimeError("the process is gone")

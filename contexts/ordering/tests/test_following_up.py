@@ -10,13 +10,13 @@ from contexts.ordering.contract import UnknownProviderError
 from contexts.ordering.models import Order, Payment, Refund
 from contexts.ordering.services import expiring
 from contexts.ordering.services.providers.fake import FakeProvider
+from contexts.ordering.tests.books import die, number, overdue
 from contexts.ordering.tests.conftest import TEAPOT
 from shop.contract import ServiceUnavailable
 from shop.events.models import InboxEntry
 from shop.events.relay import relay, retry
 from shop.services import acting_as
 from shop.sharding import aliases_of, shard_atomic
-from shop.sharding.public_ids import number_of
 
 ALIASES = list(aliases_of("ordering"))
 
@@ -26,18 +26,9 @@ def order(api):
     return api.order((TEAPOT, 2)).json()
 
 
-def number(order):
-    return number_of("ord", order["id"])
-
-
 def hand_over():
     for alias in ALIASES:
         relay(alias)
-
-
-def overdue(order):
-    with shard_atomic("ordering", number(order)):
-        Order.objects.filter(pk=number(order)).update(expires_at=datetime.now(UTC) - timedelta(seconds=1))
 
 
 def test_a_placed_order_sells_its_pieces_once(api, order, catalog):
@@ -122,7 +113,7 @@ def test_an_order_in_time_does_not_expire(order, api):
 def test_money_taken_just_before_expiry_places_the_order_instead(order, api, monkeypatch):
     # given a charge whose answer never reached our books
     with monkeypatch.context() as patched:
-        patched.setattr("contexts.ordering.services.paying.settle", _die)
+        patched.setattr("contexts.ordering.services.paying.settle", die)
         api.pay(order)
     overdue(order)
     # when the sweeper asks the provider to close it, then it hears of the money
@@ -132,7 +123,7 @@ def test_money_taken_just_before_expiry_places_the_order_instead(order, api, mon
 
 def test_an_open_attempt_is_closed_at_the_provider_before_the_order_expires(order, api, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr(FakeProvider, "create", _die)
+        patched.setattr(FakeProvider, "create", die)
         api.pay(order)
     overdue(order)
     assert services.expire_overdue_orders() == 1
@@ -145,7 +136,7 @@ def test_an_order_that_can_not_be_worked_on_holds_up_no_other(api, monkeypatch, 
     # given two attempts whose answers never came, the provider of the older one being gone
     orders = [api.order((TEAPOT, 1)).json() for _ in range(2)]
     with monkeypatch.context() as patched:
-        patched.setattr(FakeProvider, "create", _die)
+        patched.setattr(FakeProvider, "create", die)
         for each in orders:
             api.pay(each)
     broken, sound = (number(each) for each in orders)
@@ -153,13 +144,28 @@ def test_an_order_that_can_not_be_worked_on_holds_up_no_other(api, monkeypatch, 
         past = datetime.now(UTC) - timedelta(seconds=seconds)
         with shard_atomic("ordering", order_id):
             Order.objects.filter(pk=order_id).update(expires_at=past)
-            Payment.objects.filter(order_id=order_id).update(updated_at=past)
+            Payment.objects.filter(order_id=order_id).update(due_at=past, created_at=past)
     with shard_atomic("ordering", broken):
         Payment.objects.filter(order_id=broken).update(provider="gone")
     # when the job comes round, then it says what is wrong, and has done the other
     with pytest.raises(UnknownProviderError):
         getattr(services, job)()
     assert [Payment.objects.get(order_id=each).status for each in (broken, sound)] == ["pending", "cancelled"]
+
+
+def test_more_orders_that_can_not_expire_than_a_batch_hold_up_none_behind_them(api, monkeypatch):
+    # given three overdue orders, the provider of the first one's attempt being away, and batches of one
+    orders = [api.order((TEAPOT, 1)).json() for _ in range(3)]
+    api.pay(orders[0], "tok_action")
+    for each in orders:
+        overdue(each)
+    monkeypatch.setattr(expiring, "BATCH", 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(FakeProvider, "cancel", die)
+        with pytest.raises(RuntimeError):
+            services.expire_overdue_orders()
+    found = [api.get(f"orders/{each['id']}").json()["status"] for each in orders]
+    assert found == ["pending_payment", "expired", "expired"]
 
 
 def test_a_refund_that_fails_holds_up_no_other(api, catalog, monkeypatch):
@@ -173,7 +179,7 @@ def test_a_refund_that_fails_holds_up_no_other(api, catalog, monkeypatch):
     refund = FakeProvider.refund
 
     def refuse_first(provider, *, key, **more):
-        return _die() if key.startswith(str(broken.pk)) else refund(provider, key=key, **more)
+        return die() if key == broken.provider_key else refund(provider, key=key, **more)
 
     monkeypatch.setattr(FakeProvider, "refund", refuse_first)
     # when the job comes round, then only the broken one still waits
@@ -185,7 +191,7 @@ def test_a_refund_that_fails_holds_up_no_other(api, catalog, monkeypatch):
 def test_an_attempt_begun_after_the_sweepers_list_was_made_is_left_alone(order, api, monkeypatch):
     # given an attempt that is open since a moment ago, and moved its order's expiry out
     with monkeypatch.context() as patched:
-        patched.setattr(FakeProvider, "create", _die)
+        patched.setattr(FakeProvider, "create", die)
         api.pay(order)
     # when the sweeper comes to the order, which its list still calls overdue
     assert not expiring._expire(number(order))
@@ -213,7 +219,3 @@ def test_a_payment_for_pieces_that_are_gone_does_not_begin(order, api, catalog):
     answer = api.pay(order)
     assert (answer.status_code, answer.json()["code"]) == (409, "order_not_payable")
     assert api.get(f"orders/{order['id']}").json()["payments"] == []
-
-
-def _die(*args, **kwargs):
-    raise RuntimeError("the process is gone")

@@ -43,3 +43,12 @@ def test_a_cursor_is_of_its_list_only(api, catalog):
 def test_a_limit_out_of_range_is_refused(api):
     for limit in ("0", "101", "-1", "x", "9" * 40):
         assert api.get(f"orders?limit={limit}").status_code == 422
+
+
+def test_customers_see_their_own_orders_whomever_they_name(api, catalog):
+    mine, theirs = api.order((TEAPOT, 1)).json(), Api(make_principal()).order((TEAPOT, 1)).json()
+    found = api.get(f"orders?customer_id={theirs['customer_id']}").json()["data"]
+    assert [order["id"] for order in found] == [mine["id"]]
+    # and what is no ID is told to them as to staff
+    refused = api.get("orders?customer_id=cus_1")
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_id")

@@ -1,11 +1,22 @@
 """Payment providers behind one port. A provider is asked outside of any transaction, under a key stored before."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from contexts.ordering.contract import UnknownProviderError
 from contexts.ordering.domain import AttemptStatus
-from shop.contract import Fault, Money
+from shop.contract import Fault, Money, UnavailableError
+
+
+class ProviderAway(UnavailableError):
+    """The provider was asked and no answer came. What was asked for may have happened."""
+
+    code = "provider_away"
+
+
+class RefundRefused(Exception):
+    """The provider will never give this money back; the text says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,23 +28,32 @@ class Intent:
         status: Where it stands.
         amount: What was taken, or would be, in minor units.
         failure_code: Why it failed.
+        client_secret: What the customer's browser finishes it with, while it requires action. Never stored or logged.
     """
 
     reference: str
     status: AttemptStatus
     amount: int
     failure_code: str = ""
+    client_secret: str = field(default="", repr=False)
 
 
 class PaymentProvider(Protocol):
-    """What every provider can do. The same key always means the same intent, however often it is sent."""
+    """What every provider can do. The same key always means the same intent, however often it is sent.
+
+    Every method but `knows` and `is_genuine` may raise `ProviderAway`: after some seconds without an answer it must.
+    """
 
     def knows(self, token: str) -> bool:
         """Whether ``token`` has the form of this provider's tokens."""
         ...
 
     def create(self, *, key: str, payment_id: str, amount: Money, token: str) -> Intent:
-        """Take ``amount`` from whoever ``token`` stands for."""
+        """Take ``amount`` from whoever ``token`` stands for; ``payment_id`` is what its webhooks will name."""
+        ...
+
+    def read(self, *, key: str) -> Intent | None:
+        """How the intent stands; None: it never came."""
         ...
 
     def cancel(self, *, key: str) -> Intent:
@@ -41,7 +61,15 @@ class PaymentProvider(Protocol):
         ...
 
     def refund(self, *, key: str, reference: str, amount: Money) -> str:
-        """Give ``amount`` of an intent back; returns the refund's reference."""
+        """Give ``amount`` of an intent back; returns the refund's reference.
+
+        Raises:
+            RefundRefused: Asked again it will say the same.
+        """
+        ...
+
+    def is_genuine(self, *, headers: Mapping[str, str], body: bytes) -> bool:
+        """Whether this provider signed the raw ``body`` of a webhook, not long ago."""
         ...
 
 

@@ -6,13 +6,13 @@ from django.db import models
 from django.db.models import Q
 
 from contexts.ordering.domain import (
-    OPEN_ATTEMPTS,
+    LIVE_ATTEMPTS,
     AttemptStatus,
     FulfilmentStatus,
     OrderStatus,
     PaymentStatus,
 )
-from shop.sharding.sharded import ShardedModel
+from shop.sharding.sharded import HomeModel, ShardedModel
 
 MAX_LINE_NAME: Final = 300
 
@@ -21,6 +21,14 @@ def _choices(
     kind: type[OrderStatus | PaymentStatus | FulfilmentStatus | AttemptStatus],
 ) -> list[tuple[str, str]]:
     return [(member.value, member.value.replace("_", " ")) for member in kind]
+
+
+def _due(name: str) -> models.Index:
+    """Finds the rows that a job has to see; those with nothing left to do are not in it.
+
+    Not by a list of statuses: SQLite takes a partial index only where the query's own words imply its condition.
+    """
+    return models.Index(fields=("due_at",), condition=Q(due_at__isnull=False), name=name)
 
 
 class Cart(ShardedModel):
@@ -111,7 +119,12 @@ class OrderLine(ShardedModel):
 
 
 class Payment(ShardedModel):
-    """One attempt to pay an order. At most one of an order is open or captured; what comes beside it is surplus."""
+    """One attempt to pay an order. At most one of an order is open or captured; what comes beside it is surplus.
+
+    Attributes:
+        provider_key: Under which the provider knows the attempt; stored before it is asked.
+        due_at: When the reconciler has to ask the provider; null: the attempt is closed.
+    """
 
     shard_keys = ("order_id",)
 
@@ -126,18 +139,17 @@ class Payment(ShardedModel):
     surplus = models.BooleanField(default=False)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
+    due_at = models.DateTimeField(null=True)
 
     class Meta(ShardedModel.Meta):
         constraints = (
             models.UniqueConstraint(
                 fields=("order",),
-                condition=Q(status__in=("pending", "requires_action", "captured"), surplus=False),
+                condition=Q(status__in=[status.value for status in LIVE_ATTEMPTS], surplus=False),
                 name="ordering_one_live_payment",
             ),
         )
-        indexes = (
-            models.Index(fields=("updated_at",), condition=Q(status__in=OPEN_ATTEMPTS), name="ordering_payment_open"),
-        )
+        indexes = (_due("ordering_payment_due"),)
 
 
 class PaymentEvent(ShardedModel):
@@ -164,7 +176,12 @@ class PaymentEvent(ShardedModel):
 
 
 class Refund(ShardedModel):
-    """Money to give back, written with the reason for it; a job calls the provider."""
+    """Money to give back, written with the reason for it; a job calls the provider.
+
+    Attributes:
+        provider_key: Under which the provider is asked; stored before.
+        due_at: When the job has to ask the provider; null: it went through, or was refused for good.
+    """
 
     class Status(models.TextChoices):
         PENDING = "pending"
@@ -175,23 +192,73 @@ class Refund(ShardedModel):
 
     order = models.ForeignKey(Order, models.CASCADE, related_name="refunds")
     payment = models.ForeignKey(Payment, models.CASCADE, related_name="refunds")
+    provider_key = models.CharField(max_length=60)
     amount = models.BigIntegerField()
     reason = models.CharField(max_length=200)
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
     by_system = models.BooleanField(default=False)
     created_at = models.DateTimeField()
+    due_at = models.DateTimeField(null=True)
 
     class Meta(ShardedModel.Meta):
         constraints = (
             models.UniqueConstraint(
                 fields=("payment",), condition=Q(by_system=True), name="ordering_refund_by_system_once"
             ),
+            models.UniqueConstraint(fields=("payment", "provider_key"), name="ordering_refund_key_once"),
         )
-        indexes = (models.Index(fields=("created_at",), condition=Q(status="pending"), name="ordering_refund_open"),)
+        indexes = (_due("ordering_refund_due"),)
+
+
+class WebhookInbox(ShardedModel):
+    """What a provider reported, well signed, about a payment of ours: stored first, applied later.
+
+    Attributes:
+        due_at: When a job has to apply it; null: it is applied, or parked until somebody has looked at ``reason``.
+    """
+
+    class State(models.TextChoices):
+        STORED = "stored"
+        APPLIED = "applied"
+        PARKED = "parked"
+
+    shard_keys = ("payment_id",)
+
+    payment = models.ForeignKey(Payment, models.CASCADE, related_name="webhooks")
+    event_id = models.CharField(max_length=100)
+    type = models.CharField(max_length=100)
+    body = models.TextField()
+    state = models.CharField(max_length=10, choices=State.choices, default=State.STORED)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    reason = models.CharField(max_length=200)
+    received_at = models.DateTimeField()
+    due_at = models.DateTimeField(null=True)
+
+    class Meta(ShardedModel.Meta):
+        # The payment stands for its provider, and for the bucket: a key without it could clash when a slice moves.
+        constraints = (models.UniqueConstraint(fields=("payment", "event_id"), name="ordering_webhook_once"),)
+        indexes = (_due("ordering_webhook_due"),)
+
+
+class UnmatchedWebhook(HomeModel):
+    """What a provider reported, well signed, that names no payment of ours. Nobody applies it; people can look."""
+
+    provider = models.CharField(max_length=30)
+    event_id = models.CharField(max_length=100)
+    type = models.CharField(max_length=100)
+    body = models.TextField()
+    received_at = models.DateTimeField()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("provider", "event_id"), name="ordering_unmatched_once"),)
 
 
 class Shipment(ShardedModel):
-    """A parcel. Whole orders ship at once, so an order has one at most."""
+    """A parcel. Whole orders ship at once, so an order has one at most.
+
+    Attributes:
+        due_at: When the return window closes and the order is complete; null: not delivered yet, or complete.
+    """
 
     shard_keys = ("order_id",)
 
@@ -200,9 +267,11 @@ class Shipment(ShardedModel):
     tracking_number = models.CharField(max_length=100)
     created_at = models.DateTimeField()
     delivered_at = models.DateTimeField(null=True)
+    due_at = models.DateTimeField(null=True)
 
     class Meta(ShardedModel.Meta):
         constraints = (models.UniqueConstraint(fields=("order",), name="ordering_one_shipment"),)
+        indexes = (_due("ordering_shipment_due"),)
 
 
 class TimelineEntry(ShardedModel):

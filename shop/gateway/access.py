@@ -1,0 +1,54 @@
+"""Around every request: a trace, one log line, one entry in the metrics, and what goes onto every answer."""
+
+import time
+from collections.abc import Callable
+
+import structlog
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from shop.contract import Principal
+from shop.gateway.headers import protect
+from shop.gateway.routes import context_at
+from shop.gateway.tokens import PREFIXES
+from shop.observability.metrics import METHODS, UNKNOWN, count_request
+from shop.observability.trace import traced
+from shop.sharding.public_ids import public_id
+
+log = structlog.get_logger("shop.access")
+
+type Next = Callable[[HttpRequest], HttpResponseBase]
+
+
+def trace_requests(get_response: Next) -> Next:
+    """Outermost: what is refused before any view is found is told too."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        started = time.perf_counter()
+        structlog.contextvars.clear_contextvars()  # what the thread's last request bound is not ours
+        with traced() as trace:
+            answer = get_response(request)
+            principal: Principal | None = getattr(request, "principal", None)
+            answer["X-Request-ID"] = trace
+            protect(request, answer, personal=principal is not None)
+            _tell(request, answer, principal, time.perf_counter() - started)
+        return answer
+
+    return middleware
+
+
+def _tell(request: HttpRequest, answer: HttpResponseBase, principal: Principal | None, seconds: float) -> None:
+    """The template of the address only: the address itself may hold an ID, a name, a token."""
+    match = request.resolver_match
+    route, method, status = match.route if match else "", request.method or "", answer.status_code
+    context = context_at(route)
+    log.info(
+        "request",
+        method=method if method in METHODS else UNKNOWN,
+        context=context,
+        route=route,
+        status=status,
+        milliseconds=round(seconds * 1000, 2),
+        principal=public_id(PREFIXES[principal.role], principal.key) if principal else "",
+    )
+    count_request(context=context, route=route, method=method, status=status, seconds=seconds)
