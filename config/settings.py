@@ -7,13 +7,13 @@ from urllib.parse import urlsplit
 from django.utils.csp import CSP
 from django.utils.module_loading import import_string
 
-from config.hosting import hosted_contexts, switched_off, urls_of_others
+from config.hosting import KNOWN_CONTEXTS, hosted_contexts, switched_off, urls_of_others
 from config.limiting import rate_limits, redis_url
 from config.origins import ANY, allowed_origins, public_url
 from config.secrets import load_secrets
 from config.testing import databases_of_run, home_of_run
 from shop.observability import errors, logs
-from shop.settings import Env, Fragment, merge
+from shop.settings import Env, Fragment, merge, processors
 
 BASE_DIR: Final = Path(__file__).resolve().parent.parent
 
@@ -26,7 +26,7 @@ _fragments: list[Fragment] = [import_string(f"contexts.{name}.settings.fragment"
 
 # ---- databases: no `default` to fall back to -----------------------------------------------------------------
 DATABASES = merge([{"default": {}}, *(env.databases(name, SHOP_HOME) for name in CONTEXTS)])
-DATABASES = databases_of_run(env, DATABASES)
+DATABASES = databases_of_run(env, CONTEXTS, DATABASES)
 DATABASE_ROUTERS = ["shop.sharding.router.ContextRouter"]
 SHOP_ENGINES = sorted({str(d["ENGINE"]).rpartition(".")[2] for d in DATABASES.values() if d})
 STAFF_CONTEXT = "auth"
@@ -67,6 +67,7 @@ CSRF_FAILURE_VIEW = "shop.http.problems.no_csrf_token"
 WSGI_APPLICATION = "config.wsgi.application"
 APPEND_SLASH = False
 DEMO_LOADER = "config.demo.load.load_demo" if "catalog" in CONTEXTS else ""
+ORDER_REPLAYER = "config.demo.replay.running.replay_file" if CONTEXTS == KNOWN_CONTEXTS else ""
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -102,6 +103,7 @@ AUTH_PASSWORD_VALIDATORS = [
 SERVICE_TRANSPORT = env.choice("SERVICE_TRANSPORT", "local", ("local", "loopback"))
 SERVICE_KILL_SWITCH = switched_off(env)
 RELAY_PAUSED = env.flag("RELAY_PAUSED")
+MAP_WATCH = not env.text("SHOP_TEST_ENGINE")  # a test would find its database in use when it is dropped
 
 # ---- requests, server ----------------------------------------------------------------------------------------
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
@@ -111,8 +113,9 @@ REDIS_URL = redis_url(env)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1 << 20
 HOST = env.text("HOST", "127.0.0.1")
 PORT = env.integer("PORT", 8000, low=1, high=65_535)
-# One process with six threads keeps some 70 connections to six databases; PostgreSQL gives 100 unless told otherwise.
-SERVER_WORKERS = env.integer("SERVER_WORKERS", 1, low=1, high=64)
+# PostgreSQL gives 97 unless told otherwise: enough for two workers and a command beside them.
+DATABASE_CONNECTIONS = env.integer("DATABASE_CONNECTIONS", 30, low=4, high=10_000)
+SERVER_WORKERS = env.integer("SERVER_WORKERS", 1 if "sqlite3" in SHOP_ENGINES else min(2, processors()), low=1, high=64)
 SERVER_THREADS = env.integer("SERVER_THREADS", 8 if "sqlite3" in SHOP_ENGINES else 6, low=1, high=256)
 if "sqlite3" in SHOP_ENGINES and SERVER_WORKERS > 1:
     env.problems.append("SERVER_WORKERS: SQLite files are served by one process; use PostgreSQL for more")

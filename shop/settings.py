@@ -1,7 +1,9 @@
 """Reading the environment, and what a context adds to a process. `config` and `contexts/*/settings` come in."""
 
 import os
+import re
 import secrets
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +18,17 @@ DATABASE_URL_FORMS: Final = "must be postgres://user:password@host:port/name or 
 STATEMENTS_AT_SQLITE_START: Final = (
     f"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout={BUSY_TIMEOUT_SECONDS * 1000};"
 )
-PREPARED_ON_POSTGRESQL: Final = {"prepare_threshold": 0}
-"""Statements written by hand are prepared at first use; the ORM's are bound by the client, which prepares nothing."""
+OURS_TO_SAY: Final = ("isolation_level", "pool")
+OURS_AMONG_OPTIONS: Final = re.compile(r"idle_in_transaction_session_timeout|tcp_keepalives_\w+|plan_cache_mode")
+"""What a database's URL can't set: `shop.sharding.postgresql` has to know how its connections are."""
+SECOND_LINE: Final = {
+    "connect_timeout": 3,
+    "tcp_user_timeout": 5_000,
+    "keepalives_idle": 30,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
+"""What the system itself notices of a dead connection; `shop.sharding.postgresql` is faster, and sees more."""
 
 
 class SettingsError(Exception):
@@ -126,7 +137,7 @@ def parse_database_url(url: str, home: Path) -> Database:
         raise ValueError(DATABASE_URL_FORMS) from None
     if parts.scheme == "sqlite" and not parts.netloc and parts.path.strip("/"):
         return {
-            "ENGINE": "django.db.backends.sqlite3",
+            "ENGINE": "shop.sharding.sqlite3",
             "NAME": str(home / unquote(parts.path[1:])),
             "OPTIONS": {
                 "timeout": BUSY_TIMEOUT_SECONDS,
@@ -142,18 +153,26 @@ def parse_database_url(url: str, home: Path) -> Database:
         except ValueError:
             raise ValueError("the port is not a number") from None
         return {
-            "ENGINE": "django.db.backends.postgresql",
+            "ENGINE": "shop.sharding.postgresql",
             "NAME": unquote(parts.path.strip("/")),
             "USER": unquote(parts.username or ""),
             "PASSWORD": unquote(parts.password or ""),
             "HOST": parts.hostname or "",
             "PORT": str(port or ""),
-            "OPTIONS": {"connect_timeout": 3, **PREPARED_ON_POSTGRESQL, **dict(parse_qsl(parts.query))},
-            "CONN_MAX_AGE": None,
-            "CONN_HEALTH_CHECKS": True,
+            "OPTIONS": {**SECOND_LINE, **_options(parts.query)},
+            "CONN_MAX_AGE": 0,  # given back to the pool
             "TEST": {"DEPENDENCIES": []},
         }
     raise ValueError(DATABASE_URL_FORMS)
+
+
+def _options(query: str) -> dict[str, str]:
+    given = dict(parse_qsl(query))
+    among: list[str] = OURS_AMONG_OPTIONS.findall(given.get("options", ""))
+    refused = [*(name for name in OURS_TO_SAY if name in given), *(f"options={name}" for name in dict.fromkeys(among))]
+    if refused:
+        raise ValueError(f"{', '.join(refused)}: not for a URL to set, the shop needs it as it is")
+    return given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +200,11 @@ def merge(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             raise SettingsError([f"{name}: set twice" for name in sorted(clash)])
         merged.update(part)
     return merged
+
+
+def processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def write_once(path: Path, text: str) -> None:

@@ -8,12 +8,21 @@ from shop.sharding.errors import (
     MixedShards,
     ShardKeyMissing,
     ShardMapMissing,
+    ShardMoved,
     ShardScopeMissing,
     ShardUnavailable,
 )
 from shop.sharding.generator import new_id
 from shop.sharding.ids import BUCKETS, bucket_of, created_ms_of, hash_bucket, key_of_bucket, random_bucket
-from shop.sharding.scope import Scope, current_scope, forbid_shard_switch, home_atomic, shard_atomic
+from shop.sharding.scope import (
+    Scope,
+    current_scope,
+    forbid_shard_switch,
+    home_atomic,
+    rerouted,
+    shard_at_once,
+    shard_atomic,
+)
 from shop.sharding.shard_map import alias_of, by_shard, shard_map
 
 __all__ = [
@@ -22,6 +31,7 @@ __all__ = [
     "Scope",
     "ShardKeyMissing",
     "ShardMapMissing",
+    "ShardMoved",
     "ShardScopeMissing",
     "ShardUnavailable",
     "alias_of",
@@ -39,6 +49,8 @@ __all__ = [
     "key_of_bucket",
     "new_id",
     "random_bucket",
+    "rerouted",
+    "shard_at_once",
     "shard_atomic",
     "shard_map",
 ]

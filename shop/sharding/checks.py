@@ -8,9 +8,11 @@ from django.core.checks import CheckMessage, Error
 from django.db.models import AutoField, BigIntegerField, Field, Model
 
 from shop.sharding.databases import owner_of
+from shop.sharding.fence import fence_faults
 from shop.sharding.models import KernelModel
+from shop.sharding.readiness import all_aliases, unapplied
 from shop.sharding.router import STAFF_LABELS
-from shop.sharding.sharded import HomeModel, ShardedModel, shard_key_fields
+from shop.sharding.sharded import HomeModel, ShardedModel, ShardedQuerySet, shard_key_fields
 
 
 def check_relations(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
@@ -24,7 +26,23 @@ def check_models(models: Iterable[type[Model]]) -> list[CheckMessage]:
     return [
         fault
         for model in models
-        for fault in (*_relations(model), *_placement(model), *_key(model), *_join_tables(model))
+        for fault in (
+            *_relations(model),
+            *_placement(model),
+            *_key(model),
+            *_routing(model),
+            *_join_tables(model),
+        )
+    ]
+
+
+def check_fences(*, databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Each migrated database has every trigger of the fence, as the models of this version want it."""
+    return [
+        Error(f"{alias}: {fault}", "run `manage.py migrate_contexts`", id="shop.E007")
+        for alias in databases or ()
+        if alias in all_aliases() and not unapplied(alias)
+        for fault in fence_faults(alias)
     ]
 
 
@@ -70,4 +88,25 @@ def _key(model: type[Model]) -> list[CheckMessage]:
     names = {field.attname for field in model._meta.concrete_fields}
     if unknown := shard_key_fields(model) - names:
         faults.append(Error(f"shard_keys names {sorted(unknown)}, which it has not", None, model, "shop.E005"))
+    if bool(model.tells) != ("event_seq" in names):
+        hint = "an aggregate counts the events that it tells in `event_seq`"
+        faults.append(Error("either `tells` or `event_seq` is missing", hint, model, "shop.E006"))
+    return faults
+
+
+def _routing(model: type[Model]) -> list[CheckMessage]:
+    """What the router relies on: relations within a bucket, and querysets of its own."""
+    if not issubclass(model, ShardedModel):
+        return []
+    faults: list[CheckMessage] = []
+    for field in model._meta.concrete_fields:
+        other = field.related_model
+        stays = isinstance(other, type) and issubclass(other, ShardedModel) and _group(other) == _group(model)
+        if stays and not shard_key_fields(model) & {field.attname, field.name}:
+            hint = "name its column in `shard_keys`: both rows lie in one bucket"
+            faults.append(Error(f"{field} may lead to another shard", hint, model, "shop.E007"))
+    managers = [*model._meta.managers, model._base_manager]
+    if any(not issubclass(manager._queryset_class, ShardedQuerySet) for manager in managers):  # type: ignore[attr-defined]
+        hint = "make its managers from ShardedQuerySet"
+        faults.append(Error("a manager does not route", hint, model, "shop.E008"))
     return faults

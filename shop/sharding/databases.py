@@ -3,6 +3,10 @@
 from collections.abc import Sequence
 
 from django.conf import settings
+from django.db import close_old_connections, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from shop.sharding.postgresql.base import give_back_all, held
 
 
 def hosted_contexts() -> tuple[str, ...]:
@@ -29,3 +33,18 @@ def owner_of(app_label: str) -> str | None:
     """Context that owns an app's tables; None for tables of the kernel and of staff."""
     owner = app_label.removeprefix("shop_")
     return owner if owner != app_label and owner in settings.CONTEXTS else None
+
+
+def in_use() -> Sequence[BaseDatabaseWrapper]:
+    """Connections that this thread has open, those in a transaction among them: few, however many shards there are."""
+    return connections.all(initialized_only=True) if "sqlite3" in settings.SHOP_ENGINES else held()
+
+
+def leave_databases(**_: object) -> None:
+    """At the end of a request or of a piece of work: give back the connections that this thread has taken.
+
+    Django's own way there asks after every database, used or not; on SQLite it has connections to look after.
+    """
+    give_back_all()
+    if "sqlite3" in settings.SHOP_ENGINES:
+        close_old_connections()

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from django.db import connections, transaction
 
 from shop.sharding.databases import aliases_of, context_of_alias, home_of
-from shop.sharding.ids import BUCKETS
+from shop.sharding.ids import BUCKETS, HOME_SLICE
 from shop.sharding.models import DatabaseIdentity, Shard, ShardEpoch, ShardMapEntry, ShardSlice
 from shop.sharding.shard_map import forget_shard_map
+from shop.sharding.stored_map import sound_map
 
 
 class ForeignDatabase(RuntimeError):
@@ -25,38 +26,49 @@ def introduce(alias: str) -> None:
     """Write identity, map and slices into a freshly migrated database. Safe to repeat; the home comes first.
 
     The home's map is written once, for the databases configured then. A database added later owns nothing until
-    buckets are moved to it.
+    buckets are moved to it. A map that is lost is not made up: `shop.sharding.commands.rebuild` reads what is so.
 
     Raises:
         ForeignDatabase: It was introduced before, as another one.
+        ShardMapMissing: The home has no map by which it could be told what is not its own.
     """
     context = context_of_alias(alias)
     with transaction.atomic(using=alias):
         _refuse_other_place(alias)
         identity = DatabaseIdentity.objects.using(alias).first()
+        if alias == home_of(context):
+            _register(context)
+            if identity is None:
+                _write_map(context)
         if identity is None:
             identity = DatabaseIdentity.objects.using(alias).create(uuid=uuid.uuid4(), context=context, alias=alias)
-        if alias == home_of(context):
-            _write_map(context)
-        if not ShardSlice.objects.using(alias).exists():
-            entries = list(ShardMapEntry.objects.using(home_of(context)).order_by("lo"))
-            ShardSlice.objects.using(alias).bulk_create(
-                ShardSlice(lo=e.lo, hi=e.hi, owned=e.alias == alias, epoch=e.epoch) for e in entries
-            )
+        _write_slices(alias, context)
     # Behind the commit: the home never knows an identity that was rolled back.
     Shard.objects.using(home_of(context)).filter(alias=alias).update(uuid=identity.uuid)
     forget_shard_map(context)
 
 
-def _write_map(context: str) -> None:
-    home, aliases = home_of(context), aliases_of(context)
+def _write_slices(alias: str, context: str) -> None:
+    slices = ShardSlice.objects.using(alias)
+    if not slices.filter(lo__lt=HOME_SLICE).exists():
+        entries = sound_map(context).entries
+        slices.bulk_create(ShardSlice(lo=e.lo, hi=e.hi, owned=e.alias == alias, epoch=e.epoch) for e in entries)
+    if alias == home_of(context):
+        slices.get_or_create(lo=HOME_SLICE, defaults={"hi": HOME_SLICE, "owned": True})
+
+
+def _register(context: str) -> None:
+    home = home_of(context)
     known = set(Shard.objects.using(home).values_list("alias", flat=True))
-    Shard.objects.using(home).bulk_create(Shard(alias=alias) for alias in aliases if alias not in known)
-    if not ShardMapEntry.objects.using(home).exists():
-        ShardEpoch.objects.using(home).create(epoch=1)
-        ShardMapEntry.objects.using(home).bulk_create(
-            ShardMapEntry(lo=lo, hi=hi, alias=alias) for lo, hi, alias in even_split(aliases)
-        )
+    Shard.objects.using(home).bulk_create(Shard(alias=alias) for alias in aliases_of(context) if alias not in known)
+
+
+def _write_map(context: str) -> None:
+    home = home_of(context)
+    ShardEpoch.objects.using(home).create(epoch=1)
+    ShardMapEntry.objects.using(home).bulk_create(
+        ShardMapEntry(lo=lo, hi=hi, alias=alias) for lo, hi, alias in even_split(aliases_of(context))
+    )
 
 
 def recognise(alias: str) -> None:
@@ -67,7 +79,7 @@ def recognise(alias: str) -> None:
     """
     if _is_introduced(alias):
         check_identity(alias)
-    elif _home_says(alias) is not None:
+    elif home_says(alias) is not None:
         raise _another(alias, "an empty database is behind the URL")
     elif alias == home_of(context_of_alias(alias)):
         others = [other for other in aliases_of(context_of_alias(alias)) if other != alias and _is_introduced(other)]
@@ -82,7 +94,7 @@ def check_identity(alias: str) -> None:
         ForeignDatabase: They disagree.
     """
     _refuse_other_place(alias)
-    known, expected = DatabaseIdentity.objects.using(alias).first(), _home_says(alias)
+    known, expected = DatabaseIdentity.objects.using(alias).first(), home_says(alias)
     if known is not None and expected is not None and known.uuid != expected:
         raise _another(alias, "it is not the database that was introduced there")
 
@@ -103,7 +115,7 @@ def _is_introduced(alias: str) -> bool:
     return DatabaseIdentity._meta.db_table in tables and DatabaseIdentity.objects.using(alias).exists()
 
 
-def _home_says(alias: str) -> uuid.UUID | None:
+def home_says(alias: str) -> uuid.UUID | None:
     """Which database the home knows at this place; None if none was introduced there, or the home is new itself."""
     home = home_of(context_of_alias(alias))
     if home == alias or not _is_introduced(home):

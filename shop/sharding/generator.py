@@ -14,15 +14,19 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from django.db import IntegrityError, connections, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, connections, transaction
 from django.db.models import Max
 
 from shop.sharding.databases import home_of
 from shop.sharding.ids import EPOCH_MS, WORKERS, bucket_of, compose, random_bucket
 from shop.sharding.models import WorkerLease
 
-WINDOW_MS: Final = 20_000
-LEASE_SECONDS: Final = 60
+WINDOW_MS: Final = 600_000
+RAISED_EACH_MS: Final = 60_000
+LEASE_SECONDS: Final = 660
+"""Longer than the window, so that who takes a number over begins in the past. A server raises its window each minute,
+busy or not: so it issues for nine minutes at least while its home is away."""
+REST_SECONDS: Final = 1.0
 
 
 class NoWorkerNumber(RuntimeError):
@@ -56,11 +60,18 @@ class IdGenerator:
         self._raising = threading.Lock()
         self._lease = _NOTHING
         self._last: dict[int, int] = {}
+        self._rests_until = 0.0
+
+    @property
+    def worker(self) -> int | None:
+        """The number that this process makes IDs with; None as long as it has made none."""
+        lease = self._lease
+        return lease.worker if lease.pid == os.getpid() else None
 
     def new(self, bucket: int) -> int:
         """A new ID in ``bucket``.
 
-        A burst borrows ticks from the coming milliseconds. Database: the home, once in some seconds.
+        A burst borrows ticks from the coming milliseconds. Database: the home, once a minute.
         """
         while True:
             with self._issuing:
@@ -77,14 +88,20 @@ class IdGenerator:
     def ensure_window(self) -> None:
         """Raise the window ahead of need: before a transaction, since inside one on the home it can't be raised.
 
-        Waits for another thread that is raising it only if nothing is left to issue meanwhile.
+        Waits for another thread that is raising it, or fails with the home, only if nothing is left to issue meanwhile.
         """
         lease = self._lease
         left = lease.high - now_ms() if lease.pid == os.getpid() else 0
-        if left < WINDOW_MS // 2 and self._raising.acquire(blocking=left <= 0):
+        if left > WINDOW_MS - RAISED_EACH_MS or (left > 0 and time.monotonic() < self._rests_until):
+            return
+        if self._raising.acquire(blocking=left <= 0):
             try:
                 if self._lease is lease:
                     self._raise_to(now_ms() + WINDOW_MS)
+            except (OperationalError, InterfaceError):
+                if left <= 0:
+                    raise
+                self._rests_until = time.monotonic() + REST_SECONDS
             finally:
                 self._raising.release()
 

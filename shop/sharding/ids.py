@@ -8,6 +8,8 @@ import secrets
 from typing import Final
 
 BUCKETS: Final = 4096
+HOME_SLICE: Final = BUCKETS
+"""What a context does not shard counts as one more bucket, so that it has an owner too."""
 WORKERS: Final = 1024
 EPOCH_MS: Final = 1_704_067_200_000
 TICK_BITS: Final = 41

@@ -5,7 +5,7 @@ from typing import ClassVar
 from django.db import models
 from django.db.models.functions import Now
 
-from shop.sharding.ids import BUCKETS, WORKERS
+from shop.sharding.ids import HOME_SLICE, WORKERS
 
 
 class KernelModel(models.Model):
@@ -15,6 +15,15 @@ class KernelModel(models.Model):
     """
 
     home_only: ClassVar[bool] = False
+
+    class Meta:
+        abstract = True
+
+
+class PlacedModel(KernelModel):
+    """A table of the kernel that is spread like the contexts' own: a row lies in the bucket of its ID."""
+
+    id = models.BigIntegerField(primary_key=True)
 
     class Meta:
         abstract = True
@@ -30,7 +39,10 @@ class DatabaseIdentity(KernelModel):
 
 
 class ShardSlice(KernelModel):
-    """Buckets ``lo`` … ``hi`` as this very database sees them. The truth; the map can be rebuilt from it."""
+    """Buckets ``lo`` … ``hi`` as this very database sees them. The truth; the map can be rebuilt from it.
+
+    A home has one slice more: ``HOME_SLICE``, what the context does not shard.
+    """
 
     lo = models.PositiveSmallIntegerField(primary_key=True)
     hi = models.PositiveSmallIntegerField()
@@ -39,18 +51,19 @@ class ShardSlice(KernelModel):
 
     class Meta:
         constraints = (
-            models.CheckConstraint(condition=models.Q(lo__lte=models.F("hi"), hi__lt=BUCKETS), name="shop_slice_range"),
+            models.CheckConstraint(
+                condition=models.Q(lo__lte=models.F("hi"), hi__lte=HOME_SLICE), name="shop_slice_range"
+            ),
         )
 
 
-class UniqueValue(KernelModel):
+class UniqueValue(PlacedModel):
     """A value that is unique over all shards of a context, in the bucket of its hash: e-mail, SKU."""
 
     class State(models.TextChoices):
         RESERVED = "reserved"
         CONFIRMED = "confirmed"
 
-    id = models.BigIntegerField(primary_key=True)
     kind = models.CharField(max_length=30)
     value = models.CharField(max_length=300)
     target_id = models.BigIntegerField()
@@ -64,14 +77,13 @@ class UniqueValue(KernelModel):
         )
 
 
-class UniqueTarget(KernelModel):
+class UniqueTarget(PlacedModel):
     """Whether the owner of a unique value was made. Lies in the target's bucket under the target's own ID.
 
     The one who inserts the row decides: the creator within its transaction, or, when it seems dead, whoever needs the
     value with ``void`` set. After that the other one can't.
     """
 
-    id = models.BigIntegerField(primary_key=True)
     void = models.BooleanField(default=False)
 
 
@@ -103,6 +115,26 @@ class ShardEpoch(KernelModel):
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     epoch = models.BigIntegerField(default=1)
+
+
+class ShardProcess(KernelModel):
+    """A process that uses the map, which one it has seen, and when it last said so.
+
+    ``worker`` is the number it makes IDs with, if it does. ``requests`` are those of the API by the database that they
+    asked: ``{alias: [since the process began, in the last minute]}``.
+    """
+
+    home_only = True
+
+    id = models.UUIDField(primary_key=True)
+    pid = models.PositiveIntegerField()
+    host = models.CharField(max_length=120)
+    role = models.CharField(max_length=60)
+    epoch = models.BigIntegerField()
+    worker = models.PositiveSmallIntegerField(null=True)
+    requests = models.JSONField(default=dict)
+    started_at = models.DateTimeField(db_default=Now())
+    seen_at = models.DateTimeField(db_default=Now())
 
 
 class WorkerLease(KernelModel):

@@ -8,6 +8,7 @@ from django.db.models import Model
 
 from shop.sharding.databases import context_of_alias, home_of, hosted_contexts, owner_of
 from shop.sharding.errors import ShardKeyMissing
+from shop.sharding.ids import bucket_of
 from shop.sharding.models import KernelModel
 from shop.sharding.shard_map import alias_of
 from shop.sharding.sharded import (
@@ -50,8 +51,10 @@ class ContextRouter:
         return home_of_model(model)
 
     def allow_relation(self, left: Model, right: Model, **hints: Any) -> bool:
-        """Rows may refer to each other within one app only, staff's apps counting as one."""
+        """Rows may refer to each other within one app only, staff's apps counting as one, and within one bucket."""
         labels = {left._meta.app_label, right._meta.app_label}
+        if isinstance(left, ShardedModel) and isinstance(right, ShardedModel) and None not in (left.pk, right.pk):
+            return len(labels) == 1 and bucket_of(left.pk) == bucket_of(right.pk)
         return len(labels) == 1 or labels <= STAFF_LABELS
 
     def allow_migrate(self, db: str, app_label: str, model_name: str | None = None, **hints: Any) -> bool:
@@ -67,7 +70,9 @@ class ContextRouter:
 
 def _alias_near(instance: Model | None, model: type[Model]) -> str:
     """Shard of the row at hand; ``_state.db`` is never asked, the row may have moved."""
-    if instance is None or instance.pk is None:
+    if instance is not None and instance.pk is None:
+        raise ShardKeyMissing(f"{type(instance).__name__} has no ID yet: give it one with `new_id`")
+    if instance is None:
         raise ShardKeyMissing(f"{model.__name__}: no shard key; use `.on(key)` or `.across()`")
     return alias_of(context_of_model(model), instance.pk)
 

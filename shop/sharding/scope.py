@@ -1,29 +1,60 @@
 """Transactions: one database at a time, named by what belongs there. The only door to `transaction.atomic`."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
+import structlog
 from django.db import connections, transaction
 
-from shop.sharding.databases import home_of
-from shop.sharding.errors import MixedShards, ShardScopeMissing
+from shop.sharding.databases import home_of, in_use
+from shop.sharding.errors import MixedShards, ShardMoved, ShardScopeMissing
 from shop.sharding.generator import generator_of, in_own_transaction
-from shop.sharding.ids import bucket_of
-from shop.sharding.shard_map import shard_map
+from shop.sharding.guard import guard
+from shop.sharding.ids import HOME_SLICE, bucket_of
+from shop.sharding.shard_map import PATIENCE_SECONDS, learn, shard_map
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A statement on PostgreSQL that nobody waits for: it can go with the next one. ``%s`` stands for each value."""
+
+    text: str
+    values: Sequence[Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """The open transaction of this thread: which context, which database."""
+    """The open transaction of this thread: which context, which database.
+
+    Attributes:
+        waiting: Changes that go with the next rows inserted, or before the transaction ends.
+        afterwards: Callbacks, where one statement is the whole transaction; None where the transaction keeps them.
+    """
 
     context: str
     alias: str
+    waiting: list[Change] = field(default_factory=list, compare=False, repr=False)
+    afterwards: list[Callable[[], object]] | None = field(default=None, compare=False, repr=False)
+
+    def send_waiting(self) -> None:
+        """Send the changes that wait, each by itself."""
+        while self.waiting:
+            change = self.waiting.pop(0)
+            with connections[self.alias].prepared_cursor() as cursor:  # type: ignore[attr-defined]  # our own backend's
+                cursor.execute(change.text, change.values)
 
     def on_commit(self, callback: Callable[[], object]) -> None:
         """Call ``callback`` once this transaction has committed; its errors are logged, not raised."""
-        transaction.on_commit(callback, using=self.alias, robust=True)
+        if self.afterwards is None:
+            transaction.on_commit(callback, using=self.alias, robust=True)
+        else:
+            self.afterwards.append(callback)
 
 
 _scope: ContextVar[Scope | None] = ContextVar("shop_scope", default=None)
@@ -51,46 +82,138 @@ def required_scope(what: str) -> Scope:
 def shard_atomic(context: str, key: int, *more_keys: int) -> Iterator[Scope]:
     """One transaction on the shard of ``key``; sharded models of ``context`` can be written inside it.
 
+    Its first statement makes sure that the shard owns the keys' buckets until the end. A shard that does not, since
+    this process's map is old, is found before anything else is done: the transaction begins again where they are now.
     Nested in a scope of the same shard it joins that transaction.
 
     Raises:
         MixedShards: The keys lie on different shards, or another shard's scope is open.
+        ShardMoved: Nobody owned them for some seconds.
     """
-    owners = shard_map(context)
-    alias = owners.alias_of_bucket(bucket_of(key))
-    for other in more_keys:
-        if owners.alias_of_bucket(bucket_of(other)) != alias:
-            raise MixedShards(f"keys of {context} lie on different shards, so one transaction can't hold them")
-    with _enter(context, alias) as scope:
-        # The fence comes here: the guard is the outermost transaction's first statement, before any work of the caller.
+    buckets = sorted({bucket_of(each) for each in (key, *more_keys)})
+    with _enter(context, lambda: _owner_of_all(context, buckets), buckets) as scope:
         yield scope
 
 
 @contextmanager
 def home_atomic(context: str) -> Iterator[Scope]:
     """One transaction on the home of ``context``."""
-    with _enter(context, home_of(context)) as scope:
+    with _enter(context, lambda: home_of(context), [HOME_SLICE]) as scope:
         yield scope
 
 
 @contextmanager
-def _enter(context: str, alias: str) -> Iterator[Scope]:
+def _enter(context: str, route: Callable[[], str], buckets: Sequence[int]) -> Iterator[Scope]:
     outer = _scope.get()
     if outer is not None:
-        if outer.alias != alias:
+        if outer.alias != (alias := route()):
             raise MixedShards(f"a transaction on {outer.alias} is open; {alias} needs one of its own")
-        with transaction.atomic(using=alias, savepoint=False):
+        with transaction.atomic(using=alias, savepoint=False) if outer.afterwards is None else nullcontext():
             yield outer
         return
-    _refuse_switch(alias)
-    generator_of(context).ensure_window()
-    scope = Scope(context=context, alias=alias)
-    with transaction.atomic(using=alias, durable=True):
+    alias, opened = _opened(context, route, buckets)
+    with opened:
+        scope = Scope(context=context, alias=alias)
         token = _scope.set(scope)
         try:
             yield scope
+            scope.send_waiting()
         finally:
             _scope.reset(token)
+
+
+def _opened(context: str, route: Callable[[], str], buckets: Sequence[int]) -> tuple[str, ExitStack]:
+    """An open transaction where the buckets are, and its alias."""
+    until, moved = time.monotonic() + PATIENCE_SECONDS, None
+    while True:
+        try:
+            alias = route()
+        except MixedShards as mixed:
+            raise (moved or mixed) from None  # if they have parted meanwhile, the caller has to group them anew
+        _refuse_switch(alias)
+        generator_of(context).ensure_window()
+        try:
+            with ExitStack() as opened:
+                opened.enter_context(transaction.atomic(using=alias, durable=True))
+                guard(alias, buckets)
+                return alias, opened.pop_all()
+        except ShardMoved as refused:
+            learn(context, refused, until)
+            moved = refused
+
+
+def _owner_of_all(context: str, buckets: Sequence[int]) -> str:
+    owners = shard_map(context)
+    alias = owners.alias_of_bucket(buckets[0])
+    if any(owners.alias_of_bucket(bucket) != alias for bucket in buckets):
+        raise MixedShards(f"keys of {context} lie on different shards, so one transaction can't hold them")
+    return alias
+
+
+def rerouted[R](context: str, work: Callable[[], R]) -> R:
+    """Result of ``work``, which is done again where a shard refused it by a newer map.
+
+    For what has no effect outside of one transaction, and for what may be repeated anyhow. Within an open scope it is
+    done once: there, the first statement has made sure.
+
+    Raises:
+        ShardMoved: Nobody owned the rows for some seconds.
+    """
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return work()
+        except ShardMoved as refused:
+            if _scope.get() is not None:
+                raise
+            learn(context, refused, until)
+
+
+@contextmanager
+def shard_at_once(context: str, key: int) -> Iterator[Scope]:
+    """As `shard_atomic`, for all that can be written by one statement: that needs no BEGIN and no COMMIT on PostgreSQL.
+
+    There the fence alone stands guard, and its refusal comes at the end: see `rerouted`.
+
+    Raises:
+        RuntimeError: A second statement was to be run.
+        MixedShards: Another shard's scope is open.
+        ShardMoved: The shard does not own the rows.
+    """
+    alias = shard_map(context).alias_of_bucket(bucket_of(key))
+    connection = connections[alias]
+    if _scope.get() is not None or connection.in_atomic_block or connection.vendor != "postgresql":
+        with shard_atomic(context, key) as scope:
+            yield scope
+        return
+    _refuse_switch(alias)
+    generator_of(context).ensure_window()
+    scope = Scope(context=context, alias=alias, afterwards=[])
+    token = _scope.set(scope)
+    try:
+        with connection.execute_wrapper(_Once()):
+            yield scope
+            scope.send_waiting()
+    finally:
+        _scope.reset(token)
+    for callback in scope.afterwards or ():
+        try:
+            callback()
+        except Exception:
+            log.exception("callback_failed", database=alias)
+
+
+class _Once:
+    """Lets one statement through: a second one would be a transaction of its own."""
+
+    def __init__(self) -> None:
+        self._used = False
+
+    def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        if self._used:
+            raise RuntimeError("a second statement in a scope for one: it needs `shard_atomic`")
+        self._used = True
+        return execute(sql, params, many, context)
 
 
 def _refuse_switch(alias: str) -> None:
@@ -118,9 +241,15 @@ def single_statement(context: str, key: int) -> Iterator[None]:
 
 @contextmanager
 def savepoint() -> Iterator[None]:
-    """A part of the open scope's transaction that can be undone alone."""
-    with transaction.atomic(using=required_scope("a savepoint").alias):
-        yield
+    """A part of the open scope's transaction that can be undone alone, and what waits in it with it."""
+    scope = required_scope("a savepoint")
+    scope.send_waiting()
+    try:
+        with transaction.atomic(using=scope.alias):
+            yield
+            scope.send_waiting()
+    finally:
+        scope.waiting.clear()
 
 
 @contextmanager
@@ -135,4 +264,4 @@ def forbid_shard_switch(alias: str) -> Iterator[None]:
 
 def open_transactions() -> list[str]:
     """Aliases on which this thread has a transaction open, test cases' own aside."""
-    return [c.alias for c in connections.all(initialized_only=True) if in_own_transaction(c.alias)]
+    return [c.alias for c in in_use() if in_own_transaction(c.alias)]

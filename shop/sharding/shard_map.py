@@ -1,14 +1,24 @@
-"""Which shard owns which bucket, as the context's home says; kept in memory."""
+"""Which shard owns which bucket, as the context's home says; kept in memory, and read anew when it has changed.
 
+It may be old by moments, and need not be more: a shard that is written to by an old map refuses (`shop.sharding.guard`,
+`shop.sharding.fence`), and who was refused reads the map at once. Everybody else learns from `shop.sharding.map_watch`.
+"""
+
+import os
 import threading
+import time
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from shop.sharding.databases import home_of
-from shop.sharding.errors import ShardMapMissing
+from shop.sharding.errors import ShardMoved
 from shop.sharding.ids import bucket_of
-from shop.sharding.models import ShardMapEntry
+from shop.sharding.stored_map import sound_map
+
+PATIENCE_SECONDS: Final = 3.0
+"""For a map that names an owner who accepts: between two owners, nobody is for some milliseconds."""
+LOOK_AGAIN_SECONDS: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,24 +45,61 @@ class ShardMap:
 
 _maps: dict[str, ShardMap] = {}
 _loading = threading.Lock()
+on_load: list[Callable[[], object]] = []
+"""Called whenever a map was read: `shop.sharding.map_watch` begins with the first."""
 
 
 def shard_map(context: str) -> ShardMap:
     """The map of ``context``.
 
     Raises:
-        ShardMapMissing: Its databases were never migrated.
+        ShardMapMissing: There is none, or it can't be right.
     """
-    found = _maps.get(context)
-    if found is None:
-        with _loading:
-            found = _maps[context] = _maps.get(context) or _load(context)
-    return found
+    return _maps.get(context) or load_shard_map(context)
+
+
+def load_shard_map(context: str) -> ShardMap:
+    """The map as the home has it now; kept, unless a newer one is known already.
+
+    Raises:
+        ShardMapMissing: There is none, or it can't be right.
+    """
+    found = _load(context)
+    with _loading:
+        known = _maps.get(context)
+        if known is None or known.epoch < found.epoch:
+            _maps[context] = known = found
+    for call in on_load:
+        call()
+    return known
 
 
 def forget_shard_map(context: str) -> None:
     """Read the map of ``context`` again when it is needed next."""
     _maps.pop(context, None)
+
+
+def known_maps() -> dict[str, ShardMap]:
+    """By context: the maps that this process has read so far."""
+    return dict(_maps)
+
+
+def learn(context: str, refused: ShardMoved, until: float) -> None:
+    """Read the map of ``context`` after a shard refused to write what this process's map had led there.
+
+    Args:
+        context: Whose map it is.
+        refused: What the shard said.
+        until: How long to try; monotonic seconds.
+
+    Raises:
+        ShardMoved: ``refused`` itself: it is too late.
+    """
+    old = shard_map(context).epoch
+    if load_shard_map(context).epoch <= max(old, refused.epoch - 1):
+        if time.monotonic() > until:
+            raise refused
+        time.sleep(LOOK_AGAIN_SECONDS)
 
 
 def alias_of(context: str, key: int) -> str:
@@ -70,12 +117,13 @@ def by_shard(context: str, keys: Iterable[int]) -> list[list[int]]:
 
 
 def _load(context: str) -> ShardMap:
-    rows = list(ShardMapEntry.objects.using(home_of(context)).order_by("lo"))
-    if not rows:
-        raise ShardMapMissing(f"{context} has no shard map: run `manage.py migrate_contexts`")
+    found = sound_map(context)
     return ShardMap(
-        epoch=max(row.epoch for row in rows),
-        lows=tuple(row.lo for row in rows),
-        highs=tuple(row.hi for row in rows),
-        aliases=tuple(row.alias for row in rows),
+        epoch=found.epoch,
+        lows=tuple(entry.lo for entry in found.entries),
+        highs=tuple(entry.hi for entry in found.entries),
+        aliases=tuple(entry.alias for entry in found.entries),
     )
+
+
+os.register_at_fork(after_in_child=_maps.clear)  # the child reads it itself, and begins a watch of its own with that

@@ -1,17 +1,18 @@
-"""Statements written by hand, for what is asked most: one per database and request, prepared by the driver.
+"""Statements written by hand, for what is asked most: one per database and request, prepared on PostgreSQL.
 
 A context's `models` define them, its `services` run them. Everything else is the ORM's.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Self
 
 from django.db import connections
-from django.db.backends.postgresql.base import ServerBindingCursor
 
-from shop.sharding.scope import current_scope, shard_atomic, single_statement
+from shop.sharding.scope import current_scope, rerouted, shard_atomic, single_statement
 from shop.sharding.shard_map import alias_of
 
 type Row = tuple[Any, ...]
@@ -43,18 +44,25 @@ class Statement:
         """Rows that the shard of ``key`` answers with. Times of SQLite are text: see `moment`."""
         return self._on(alias_of(context, key), values)
 
-    def write(self, context: str, key: int, **values: Any) -> list[Row]:
-        """Run it on the shard of ``key``, in the open transaction or as one of its own; returns its rows.
+    def write(self, context: str, *keys: int, **values: Any) -> list[Row]:
+        """Run it on the shard of ``keys``, in the open transaction or as one of its own; returns its rows.
+
+        With one key it finds its shard even where the map is old. Of several, the caller has to group them anew.
 
         Raises:
             MixedShards: A transaction is open on another shard.
+            ShardMoved: The shard does not own the rows: see `rerouted`.
         """
-        alias = alias_of(context, key)
+        work = partial(self._write, context, keys, values)
+        return rerouted(context, work) if len(keys) == 1 else work()
+
+    def _write(self, context: str, keys: Sequence[int], values: dict[str, Any]) -> list[Row]:
+        alias = alias_of(context, keys[0])
         if current_scope() is None and connections[alias].vendor == "postgresql":
-            with single_statement(context, key):
+            with single_statement(context, keys[0]):
                 return self._on(alias, values)
-        with shard_atomic(context, key):
-            return self._on(alias, values)
+        with shard_atomic(context, *keys) as scope:
+            return self._on(scope.alias, values)
 
     def _on(self, alias: str, values: dict[str, Any]) -> list[Row]:
         connection = connections[alias]
@@ -68,16 +76,12 @@ class Statement:
 
 
 def prepared_cursor(connection: Any) -> Any:
-    """Django's cursor, on PostgreSQL one whose texts the driver prepares; the ORM's own binds values in the client.
+    """Django's cursor, on PostgreSQL one whose texts are prepared; the ORM's own binds values in the client.
 
     The setting `server_side_binding` would do that for the ORM too, which then sends a number by the size of the field
     it guesses: 2⁶² goes out as 32 bits, without a word.
     """
-    if connection.vendor != "postgresql":
-        return connection.cursor()
-    connection.close_if_health_check_failed()  # the steps of Django's own `cursor()`, which makes the other kind
-    connection.ensure_connection()
-    return connection._prepare_cursor(ServerBindingCursor(connection.connection))  # type: ignore[call-arg]  # its stub lacks it
+    return connection.prepared_cursor() if connection.vendor == "postgresql" else connection.cursor()
 
 
 def _as_stored(connection: Any, value: Any) -> Any:

@@ -10,23 +10,26 @@ is free; if not, the target exists and the reservation is confirmed. Who inserts
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from django.db import IntegrityError
 
 from shop.contract import ConflictError, UnavailableError
-from shop.sharding.databases import aliases_of
+from shop.sharding.databases import context_of_alias
 from shop.sharding.generator import new_id
 from shop.sharding.ids import hash_bucket, key_of_bucket
 from shop.sharding.models import UniqueTarget, UniqueValue
+from shop.sharding.scatter import owned
 from shop.sharding.scope import required_scope, savepoint, shard_atomic
-from shop.sharding.shard_map import alias_of
+from shop.sharding.shard_map import alias_of, shard_map
+from shop.sharding.statements import Statement
 
 PATIENCE_SECONDS: Final = 3.0
 DANGLING_SECONDS: Final = 10.0
 LOOK_AGAIN_SECONDS: Final = 0.05
+OWNER: Final = Statement.shared("SELECT target_id FROM shop_uniquevalue WHERE kind = %(kind)s AND value = %(value)s")
 
 
 class ValueTaken(ConflictError):
@@ -53,12 +56,19 @@ def reserve(context: str, kind: str, targets: Mapping[str, int]) -> None:
         kind: What they are: values of different kinds never meet.
         targets: Target ID by (normalised) value.
 
-    A value that somebody else is just creating is waited for, some seconds at most. All take values in one order, so
-    two who want the same ones never wait for each other.
+    Many are tried all at once, which waits for nobody. A value that somebody else is just creating is waited for, some
+    seconds at most. All take values in one order then, so two who want the same ones never wait for each other.
 
     Raises:
         ValueTaken: Somebody else owns some of them.
     """
+    if len(targets) > 1:
+        try:
+            reserve_many(context, kind, targets)
+        except ValueTaken:
+            release(context, kind, targets)
+        else:
+            return
     taken = {value for value, target in sorted(targets.items()) if not _reserve_one(context, kind, value, target)}
     if taken:
         release(context, kind, {value: target for value, target in targets.items() if value not in taken})
@@ -173,8 +183,8 @@ def release(context: str, kind: str, targets: Mapping[str, int]) -> None:
 
 def owner_of_value(context: str, kind: str, value: str) -> int | None:
     """Target of a value, reserved or confirmed: look whether it exists before you rely on it."""
-    alias = alias_of(context, key_of_bucket(hash_bucket(kind, value)))
-    return UniqueValue.objects.using(alias).filter(kind=kind, value=value).values_list("target_id", flat=True).first()
+    found = OWNER.read(context, key_of_bucket(hash_bucket(kind, value)), kind=kind, value=value)
+    return int(found[0][0]) if found else None
 
 
 def resolve_dangling(context: str, row: UniqueValue) -> None:
@@ -199,15 +209,12 @@ def settle(context: str, kind: str, values: Iterable[str]) -> int:
     return len(open_rows)
 
 
-def dangling(context: str) -> Iterator[UniqueValue]:
-    """Reservations that have been open for long, on all shards."""
+def dangling(alias: str) -> list[UniqueValue]:
+    """Reservations on ``alias`` that have been open for long, the oldest first."""
     before = datetime.now(UTC) - timedelta(seconds=DANGLING_SECONDS)
-    for alias in aliases_of(context):
-        yield from (
-            UniqueValue.objects.using(alias)
-            .filter(state=UniqueValue.State.RESERVED, reserved_at__lt=before)
-            .order_by("reserved_at")[:100]
-        )
+    here = UniqueValue.objects.using(alias).filter(owned(shard_map(context_of_alias(alias)), alias))
+    rows = here.filter(state=UniqueValue.State.RESERVED, reserved_at__lt=before)
+    return list(rows.order_by("reserved_at")[:100])
 
 
 def _by_alias(context: str, kind: str, values: Iterable[str]) -> dict[str, list[str]]:

@@ -39,19 +39,9 @@ def no_duty_held() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def scatter_threads_closed() -> Iterator[None]:
-    """Close what the threads of `across()` have open: a test database with a guest can't be dropped."""
+    """Let the threads of `across()` end what a test left to them: a test database with a guest can't be dropped."""
     yield
-    if scatter._executor.cache_info().currsize:
-        pool, together = scatter._executor(), Barrier(scatter.THREADS)
-
-        def leave() -> None:
-            together.wait(10)
-            connections.close_all()
-
-        for done in [pool.submit(leave) for _ in range(scatter.THREADS)]:
-            done.result(10)
-        pool.shutdown()
-        scatter._executor.cache_clear()
+    scatter.leave_lanes()
 
 
 @pytest.fixture

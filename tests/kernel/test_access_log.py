@@ -1,8 +1,15 @@
 """The log line of a request: what it says, and of whom."""
 
+import io
+import json
+import logging
+from datetime import UTC, datetime
+
 import pytest
 import structlog
 from structlog.testing import LogCapture
+
+from shop.observability.logs import RequestLog
 
 pytestmark = pytest.mark.once
 
@@ -34,3 +41,43 @@ def test_an_error_of_a_page_is_logged_too(client, monkeypatch):
     client.raise_request_exception = False
     assert client.get("/").status_code == 500
     assert [(line["event"], line["error"]) for line in told.entries] == [("unhandled_error", "ZeroDivisionError")]
+
+
+@pytest.fixture
+def nobody_else(monkeypatch):
+    """Leaves our own handler only, as in a served shop; pytest adds some of its own when a test begins."""
+    return lambda: monkeypatch.setattr(logging.root, "handlers", [logging.getHandlerByName("lines")])
+
+
+def test_a_line_is_written_straight_to_standard_error_whole_and_as_json(client, capfd, nobody_else, monkeypatch):
+    # given a shop in which the standard library's way is closed
+    nobody_else()
+    monkeypatch.setattr(logging.Logger, "makeRecord", None)
+    # when
+    client.get("/livez", headers={"User-Agent": "tea"})
+    # then
+    [line] = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert (line["event"], line["method"], line["route"], line["status"]) == ("request", "GET", "livez", 200)
+    assert (line["level"], len(line["trace_id"])) == ("info", 32)
+    assert datetime.fromisoformat(line["timestamp"]).tzinfo is UTC
+    assert "tea" not in json.dumps(line)
+
+
+def test_a_line_has_the_same_fields_on_both_ways(client, capfd, monkeypatch):
+    seen = io.StringIO()
+    listening = logging.StreamHandler(seen)
+    ours = logging.getHandlerByName("lines")
+    listening.setFormatter(ours.formatter)
+    for handlers in ([ours], [listening]):
+        monkeypatch.setattr(logging.root, "handlers", handlers)
+        client.get("/livez")
+    [straight, usual] = [json.loads(line) for line in (capfd.readouterr().err, seen.getvalue())]
+    assert straight.keys() == usual.keys()
+    assert straight["trace_id"] != usual["trace_id"]
+
+
+def test_a_level_above_it_silences_it(capfd, nobody_else):
+    nobody_else()
+    RequestLog("shop.tests", "WARNING").info("request")
+    RequestLog("shop.tests", "INFO").info("told")
+    assert [json.loads(line)["event"] for line in capfd.readouterr().err.splitlines()] == ["told"]

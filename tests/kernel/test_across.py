@@ -1,16 +1,19 @@
 """Lists over all shards: what comes out is what one big sorted table would give."""
 
 import random
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connections
+from django.db import OperationalError, connections
 
 from shop.sharding import ShardUnavailable, alias_of, new_id, scatter, shard_atomic
-from shop.sharding.models import ShardMapEntry
 from shop.sharding.shard_map import forget_shard_map
-from tests.kernel.probes import ALIASES, CONTEXT, LEFT, RIGHT, Parcel, parcel_in
+from shop.sharding.slices import changing_slices, publish, set_owned
+from tests.auditing import unfenced
+from tests.kernel.probes import ALIASES, CONTEXT, LAST, LEFT, RIGHT, Parcel, parcel_in
+from tests.shards import ANOTHER_DATABASE, ANOTHER_SHARD, SHARDS_TOGETHER
 
 pytestmark = [pytest.mark.django_db(databases=ALIASES), pytest.mark.usefixtures("probe_tables")]
 
@@ -67,6 +70,13 @@ def test_the_pages_together_are_the_global_sort(order, limit):
     assert [len(page) for page in found[:-1]] == [limit] * (len(found) - 1)
 
 
+@pytest.mark.parametrize("order", [("label", "id"), ("-label", "-id")], ids=",".join)
+def test_text_is_in_the_order_of_its_code_points_whatever_the_databases_say(order):
+    words = ["Zoo", "apple", "Apple", "äpfel", "zebra", "_", "Éclair", "eclair", "a-b", "ab", "", "straße", "STRASSE"]
+    parcels = [parcel_in(bucket, label=word) for word in words for bucket in (LEFT, RIGHT)]
+    assert [pk for page in pages(order, 3) for pk in page] == [p.pk for p in in_order(parcels, order)]
+
+
 def test_a_last_page_that_is_just_full_has_nothing_behind_it():
     random_parcels(seed=1, count=6)
     assert [len(page) for page in pages(("id",), 3)] == [3, 3]
@@ -99,19 +109,21 @@ def test_an_empty_shop_has_one_empty_page():
     assert (list(page.rows), page.more, Parcel.objects.across().count()) == ([], False, 0)
 
 
+@ANOTHER_SHARD
 def test_only_shards_that_own_a_wanted_bucket_are_asked(django_assert_num_queries):
     left, right = parcel_in(LEFT), parcel_in(RIGHT)
-    with django_assert_num_queries(0, using="catalog_1"):
+    with django_assert_num_queries(0, using=LAST):
         assert Parcel.objects.across(buckets=[LEFT]).rows() == [left]
     with django_assert_num_queries(0, using="catalog_0"):
         assert Parcel.objects.across(buckets=[RIGHT]).rows() == [right]
     assert Parcel.objects.across(buckets=[]).rows() == []
 
 
+@ANOTHER_SHARD
 def test_a_row_is_seen_at_its_owner_only():
     """While a slice moves both sides have its rows."""
     parcel = parcel_in(LEFT)
-    with connections["catalog_1"].cursor() as cursor:
+    with unfenced(LAST), connections[LAST].cursor() as cursor:
         cursor.execute(
             "INSERT INTO shop_catalog_probe_parcel (id, owner_id, label, weight, sent_at)"
             " VALUES (%s, %s, 'copy', 0, %s)",
@@ -126,35 +138,74 @@ def map_of():
     """Another map of the buckets, until the test is over."""
 
     def write(*entries):
-        rows = ShardMapEntry.objects.using("catalog_0")
-        rows.all().delete()
-        rows.bulk_create(ShardMapEntry(lo=lo, hi=hi, alias=alias, epoch=2) for lo, hi, alias in entries)
+        for lo, hi, alias in entries:
+            epoch = publish(CONTEXT, lo, hi, alias)
+            for each in ALIASES:
+                with changing_slices(each):
+                    set_owned(each, lo, hi, owned=each == alias, epoch=epoch)
         forget_shard_map(CONTEXT)
 
     yield write
     forget_shard_map(CONTEXT)
 
 
+@ANOTHER_SHARD
 def test_several_slices_of_a_shard_are_all_seen(map_of):
-    map_of((0, 9, "catalog_1"), (10, 99, "catalog_0"), (100, 4000, "catalog_1"), (4001, 4095, "catalog_0"))
+    map_of((0, 9, LAST), (10, 99, "catalog_0"), (100, 4000, LAST), (4001, 4095, "catalog_0"))
     made = {parcel_in(bucket).pk for bucket in (0, 9, 10, 99, 100, 4000, 4001, 4095)}
     assert {row.pk for row in Parcel.objects.across().rows()} == made
     assert Parcel.objects.using("catalog_0").count() == 4
 
 
+@ANOTHER_SHARD
 def test_a_shard_that_owns_nothing_is_not_asked(map_of, django_assert_num_queries):
-    map_of((0, 4095, "catalog_1"))
+    map_of((0, 4095, LAST))
     made = parcel_in(LEFT)
-    assert alias_of(CONTEXT, made.pk) == "catalog_1"
+    assert alias_of(CONTEXT, made.pk) == LAST
     with django_assert_num_queries(0, using="catalog_0"):
         assert Parcel.objects.across().count() == 1
 
 
+@ANOTHER_SHARD
 def test_nothing_is_owned_by_a_shard_without_buckets(map_of):
-    map_of((0, 4095, "catalog_1"))
+    map_of((0, 4095, LAST))
     parcel_in(LEFT)
     owned = scatter.owned(scatter.shard_map(CONTEXT), "catalog_0")
-    assert not Parcel.objects.using("catalog_1").filter(owned).exists()
+    assert not Parcel.objects.using(LAST).filter(owned).exists()
+
+
+@ANOTHER_SHARD
+def test_keys_say_which_shards_are_asked(django_assert_num_queries):
+    left, right = parcel_in(LEFT), parcel_in(RIGHT)
+    with django_assert_num_queries(0, using=LAST):
+        assert Parcel.objects.filter(owner_id=left.owner_id).across().rows() == [left]
+        assert Parcel.objects.filter(pk__in=[]).across().count() == 0
+    assert Parcel.objects.filter(pk__in=[left.pk, right.pk]).across().count() == 2
+
+
+@ANOTHER_SHARD
+def test_the_map_counts_that_is_in_force_when_it_is_asked(map_of):
+    parcel_in(LEFT)
+    across = Parcel.objects.across()
+    map_of((0, 4095, LAST))
+    assert across.count() == 0
+
+
+def refuse(*asked):
+    raise OperationalError("away")
+
+
+@ANOTHER_DATABASE
+def test_a_shard_that_is_away_is_an_error_unless_a_part_is_asked_for(monkeypatch):
+    left, _ = parcel_in(LEFT), parcel_in(RIGHT)
+    with monkeypatch.context() as patched:
+        patched.setattr(connections[LAST], "cursor", refuse)
+        with pytest.raises(OperationalError):
+            Parcel.objects.across().count()
+        part = Parcel.objects.across(partial=True)
+        assert (part.count(), part.missing) == (1, (LAST,))
+        page = part.page(order=("id",), limit=5)
+        assert (page.rows, page.missing) == ([left], (LAST,))
 
 
 class TestInParallel:
@@ -175,19 +226,39 @@ class TestInParallel:
             Parcel.objects.create(id=new_id(CONTEXT, near=owner), owner_id=owner)
             assert Parcel.objects.across().count() == 2
 
+    @SHARDS_TOGETHER
     def test_a_shard_that_does_not_answer_in_time_is_named(self, monkeypatch):
         monkeypatch.setattr(scatter, "TIMEOUT_SECONDS", 0.2)
         in_thread = scatter._in_thread
 
         def slow(ask, query):
-            if query.db == "catalog_1":
+            if query.db == LAST:
                 time.sleep(0.6)
             return in_thread(ask, query)
 
         monkeypatch.setattr(scatter, "_in_thread", slow)
-        with pytest.raises(ShardUnavailable, match="catalog_1"):
+        with pytest.raises(ShardUnavailable, match=LAST):
             Parcel.objects.across().count()
 
+    @SHARDS_TOGETHER
+    def test_a_slow_shard_takes_no_thread_from_the_others(self, monkeypatch):
+        monkeypatch.setattr(scatter, "TIMEOUT_SECONDS", 0.2)
+        left, freed, in_thread = parcel_in(LEFT), threading.Event(), scatter._in_thread
+
+        def stuck(ask, query):
+            if query.db == LAST:
+                freed.wait(20)
+            return in_thread(ask, query)
+
+        monkeypatch.setattr(scatter, "_in_thread", stuck)
+        try:
+            for _ in range(3 * scatter.THREADS):
+                page = Parcel.objects.across(partial=True).page(order=("id",), limit=5)
+                assert (page.rows, page.missing) == ([left], (LAST,))
+        finally:
+            freed.set()
+
+    @SHARDS_TOGETHER
     def test_slow_shards_are_waited_for_together(self, monkeypatch):
         monkeypatch.setattr(scatter, "TIMEOUT_SECONDS", 0.5)
         in_thread = scatter._in_thread

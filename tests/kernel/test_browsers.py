@@ -9,6 +9,8 @@ from corsheaders.middleware import CorsMiddleware
 from config.limiting import rate_limits
 from config.origins import allowed_origins, public_url
 from shop.settings import Env
+from shop.sharding import aliases_of
+from shop.sharding.readiness import all_aliases
 from shop.sharding.router import staff_home
 from shop.staff.models import StaffUser
 from tests.kernel.processes import clean_environment, manage, result, start
@@ -22,7 +24,7 @@ PAGE_POLICY = (
 )
 INLINE = re.compile(rb"<script(?![^>]*\bsrc=)(?![^>]*application/json)|\son\w+=|\sstyle=|javascript:")
 JSON = "application/json"
-AUTH = ["auth_0", "auth_1"]
+AUTH = list(aliases_of("auth"))
 
 
 # ---- answers and pages ---------------------------------------------------------------------------------------
@@ -53,7 +55,7 @@ def test_a_page_runs_only_what_comes_from_here(path, client):
     assert not INLINE.search(answer.content)
 
 
-@pytest.mark.django_db(databases=[f"{name}_{n}" for name in ("auth", "catalog", "ordering") for n in range(2)])
+@pytest.mark.django_db(databases=all_aliases())
 def test_every_page_of_the_admin_keeps_to_its_policy(admin_pages):
     assert len(admin_pages) > 20
     for path, answer in admin_pages.items():
@@ -75,7 +77,7 @@ def admin_pages(client):
     return {"/admin/": index, **{path: client.get(path) for path in (*lists, account)}}
 
 
-@pytest.mark.django_db(databases=[*AUTH, "catalog_0", "catalog_1"])
+@pytest.mark.django_db(databases=[*AUTH, *aliases_of("catalog")])
 def test_what_needed_a_token_is_kept_by_no_cache(client):
     mine = client.get("/api/v1/auth/me/addresses", **bearer(make_principal()))
     assert mine["Cache-Control"] == "no-store"

@@ -9,7 +9,7 @@ import pytest
 from django.db import InterfaceError, OperationalError, connections
 
 from shop.contract import Event, RemoteFault, ServiceUnavailable
-from shop.events import duty, handlers, inbox, jobs, on, publish, relay, wake, wake_jobs
+from shop.events import duty, figures, handlers, inbox, jobs, on, publish, relay, wake, wake_jobs
 from shop.events.duty import lay_down, on_duty
 from shop.events.models import Duty, InboxEntry, OutboxEvent
 from shop.observability.trace import trace_id, traced
@@ -24,7 +24,9 @@ from shop.sharding import (
     new_id,
     shard_atomic,
 )
-from tests.kernel.probes import ALIASES, CONTEXT, LEFT, RIGHT, Parcel, parcel_in
+from tests.auditing import unfenced
+from tests.kernel.probes import ALIASES, CONTEXT, LAST, LEFT, RIGHT, Parcel, parcel_in
+from tests.shards import ANOTHER_SHARD
 
 COMMITTING = pytest.mark.django_db(databases=ALIASES, transaction=True)
 pytestmark = [pytest.mark.django_db(databases=ALIASES), pytest.mark.usefixtures("probe_tables")]
@@ -135,11 +137,12 @@ def test_publishing_outside_a_transaction_is_refused(parcel, place):
 
 
 @pytest.mark.parametrize("enter", [lambda: shard_atomic(CONTEXT, key_of_bucket(LEFT)), lambda: home_atomic(CONTEXT)])
+@ANOTHER_SHARD
 def test_publishing_on_another_shard_is_refused(place, enter):
     far = parcel_in(RIGHT)
     with enter(), pytest.raises(MixedShards):
         publish(ParcelSent(parcel_id=str(far.pk), place_id=str(place.pk), seq=1), seq=1)
-    assert outbox("catalog_0") == outbox("catalog_1") == []
+    assert outbox("catalog_0") == outbox(LAST) == []
 
 
 def test_another_contexts_event_is_not_published_here(parcel, place):
@@ -311,6 +314,24 @@ def test_the_waiting_grows_and_the_fifth_failure_is_final(parcel, place, handle)
     assert (row.state, row.attempts, row.reason, handled(place)) == ("dead", 5, "ZeroDivisionError", [])
 
 
+def test_what_waits_and_what_is_dead_is_counted(parcel, place, handle, monkeypatch):
+    monkeypatch.setattr(figures, "all_aliases", lambda: ALIASES)
+    handle(lambda event: 1 / 0)
+    # given an event, from before or after the moment that is asked about
+    before = datetime.now(UTC)
+    send(parcel, place)
+    counts = [(figures.waiting_events(before), figures.waiting_events(datetime.now(UTC)), figures.dead_events())]
+    # when its handler fails again and again
+    for _ in range(5):
+        pass_time()
+        work()
+        counts.append(
+            (figures.waiting_events(before), figures.waiting_events(datetime.now(UTC)), figures.dead_events())
+        )
+    # then it waits until it is dead
+    assert counts == [(0, 1, 0)] * 5 + [(0, 0, 1)]
+
+
 @pytest.mark.parametrize("error", [ServiceUnavailable(), OperationalError(), InterfaceError()], ids=repr)
 def test_an_outage_makes_no_event_dead_however_long_it_lasts(parcel, place, handle, error):
     # given a handler whose service is away
@@ -479,19 +500,22 @@ def test_a_leased_event_is_left_to_its_holder_until_the_lease_lapses(parcel, pla
     assert handled(place) == [1]
 
 
+@ANOTHER_SHARD
 def test_rows_in_buckets_of_another_shard_are_left_alone(parcel, place, handle):
     """While a slice moves both sides have its rows; only the owner works on them."""
     handle()
     send(parcel, place)
     [row] = outbox()
     row.pk = new_id(CONTEXT, bucket=RIGHT)
-    row.save(using="catalog_0", force_insert=True)
-    InboxEntry.objects.using("catalog_0").create(
-        id=new_id(CONTEXT, bucket=RIGHT), handler="catalog.weigh", event_id=1, key="1", event_seq=1, state="retry",
-        next_at=datetime.now(UTC), envelope={}, reason="",
-    )  # fmt: skip
+    with unfenced("catalog_0"):
+        row.save(using="catalog_0", force_insert=True)
+        InboxEntry.objects.using("catalog_0").create(
+            id=new_id(CONTEXT, bucket=RIGHT), handler="catalog.weigh", event_id=1, key="1", event_seq=1, state="retry",
+            next_at=datetime.now(UTC), envelope={}, reason="",
+        )  # fmt: skip
     work()
-    pass_time()
+    with unfenced("catalog_0"):
+        pass_time()
     work()
     assert handled(place) == [1]
     assert OutboxEvent.objects.using("catalog_0").get(pk=row.pk).state == "pending"
@@ -558,12 +582,13 @@ def another_process(monkeypatch):
     return enter
 
 
+@ANOTHER_SHARD
 def test_one_process_has_the_duty_until_it_is_gone(another_process):
     assert on_duty("catalog_0", "relay")
     assert on_duty("catalog_0", "relay")
     another_process()
     assert not on_duty("catalog_0", "relay")
-    assert on_duty("catalog_1", "relay")
+    assert on_duty(LAST, "relay")
     Duty.objects.using("catalog_0").update(until=datetime.now(UTC) - timedelta(seconds=1))
     assert on_duty("catalog_0", "relay")
 

@@ -19,15 +19,18 @@ from shop.sharding import (
     new_id,
     shard_atomic,
 )
-from shop.sharding.generator import WINDOW_MS, IdGenerator, NoWorkerNumber, now_ms
+from shop.sharding.generator import IdGenerator, NoWorkerNumber, now_ms
 from shop.sharding.ids import TICK_BITS, WORKER_BITS, WORKERS
 from shop.sharding.models import WorkerLease
 from tests.kernel.probes import ALIASES, CONTEXT, LEFT, RIGHT
+from tests.shards import ANOTHER_SHARD
 
 pytestmark = pytest.mark.django_db(databases=ALIASES)
 
 COMMITTING = pytest.mark.django_db(databases=ALIASES, transaction=True)
 HOME = "catalog_0"
+WINDOW_MS = 20_000
+"""Short enough to be used up."""
 BUCKET = 77
 
 
@@ -45,6 +48,12 @@ def leases():
 
 def lapse(**which):
     leases().filter(**which).update(expires_at=datetime.now(UTC) - timedelta(seconds=1))
+
+
+@pytest.fixture(autouse=True)
+def short_window(monkeypatch):
+    monkeypatch.setattr(generator, "WINDOW_MS", WINDOW_MS)
+    monkeypatch.setattr(generator, "RAISED_EACH_MS", WINDOW_MS // 2)
 
 
 @pytest.fixture
@@ -192,6 +201,7 @@ def test_a_used_up_window_inside_a_home_transaction_is_a_clear_error(ids, clock)
             ids.new(BUCKET)
 
 
+@ANOTHER_SHARD
 def test_on_another_shard_the_window_is_raised_within_a_transaction(ids, clock):
     with shard_atomic(CONTEXT, key_of_bucket(RIGHT)):
         made = {ids.new(BUCKET) for _ in range(WINDOW_MS + 2)}

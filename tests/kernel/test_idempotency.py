@@ -8,11 +8,13 @@ from django.test import Client
 
 from shop.contract import ConflictError, InvalidError, NotFoundError, UnavailableError
 from shop.gateway import routes
-from shop.http import idempotency
-from shop.http.idempotency import answering, forget_old_claims, never_kept, resource_id
+from shop.http import giving_up, idempotency
+from shop.http.idempotency import Claim, answering, forget_old_claims, never_kept, resource_id
 from shop.http.models import IdempotencyClaim
 from shop.http.problems import MalformedRequest
-from shop.sharding import alias_of, bucket_of, key_of_bucket, shard_atomic
+from shop.sharding import ShardUnavailable, alias_of, bucket_of, key_of_bucket, shard_atomic
+from shop.sharding.together import insert_if_new
+from tests.e2e.people import eventually
 from tests.kernel import edge
 from tests.kernel.probes import ALIASES, CONTEXT, LEFT, RIGHT, Parcel
 from tests.plugin import bearer, make_principal
@@ -268,6 +270,37 @@ def test_a_lapsed_claim_is_taken_over_under_the_same_id(customer, act):
     answer = send(customer)
     assert (answer.status_code, answer.json()["id"]) == (201, str(row.resource_id))
     assert claims()[0].lease_token != row.lease_token
+
+
+def claim_and_hear_nothing(*given):
+    insert_if_new(*given)
+    raise ShardUnavailable
+
+
+def reach_nothing(*_, **__):
+    raise ShardUnavailable
+
+
+@COMMITTING
+@pytest.mark.parametrize(
+    "cut_off",
+    [(idempotency, "insert_if_new", claim_and_hear_nothing), (Claim, "_change", reach_nothing)],
+    ids=["when claiming", "when giving up"],
+)
+def test_a_claim_that_its_databases_loss_has_cut_off_is_free_as_soon_as_that_is_back(cut_off, act, monkeypatch):
+    monkeypatch.setattr(giving_up, "EVERY_SECONDS", 0.05)
+    customer = make_principal(bucket=RIGHT)
+    # given a request that broke off because its database was lost
+    act(doing(UnavailableError(detail="later")))
+    with monkeypatch.context() as lost:
+        lost.setattr(*cut_off)
+        assert send(customer).status_code == 503
+    [held] = claims()
+    # when the database is back, its repetition does not wait for the end of the lease
+    act(place)
+    eventually(lambda: send(customer).status_code != 409)
+    answer = send(customer)
+    assert (answer.status_code, answer.json()["id"], parcels()) == (201, str(held.resource_id), 1)
 
 
 def test_who_was_taken_over_does_not_overwrite_the_answer(customer, act):

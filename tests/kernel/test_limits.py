@@ -10,6 +10,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from shop.http.limits import Limits, RateLimitedError, limits
+from shop.sharding import aliases_of
 from tests.kernel.processes import clean_environment, result, start
 from tests.plugin import bearer, make_principal
 
@@ -145,7 +146,7 @@ def sign_in(client, where="token", password="wrong wrong wrong", email=PERSONAL)
     return client.post(f"/api/v1/auth/{where}", body, content_type=JSON)
 
 
-@pytest.mark.django_db(databases=["auth_0", "auth_1"])
+@pytest.mark.django_db(databases=aliases_of("auth"))
 @pytest.mark.parametrize("where", ["token", "staff/token"])
 def test_failed_sign_ins_of_one_address_are_limited_known_or_not(where, client, policies):
     policies(login=(3, 300))
@@ -157,7 +158,7 @@ def test_failed_sign_ins_of_one_address_are_limited_known_or_not(where, client, 
     assert PERSONAL not in refused.content.decode()
 
 
-@pytest.mark.django_db(databases=["auth_0", "auth_1"])
+@pytest.mark.django_db(databases=aliases_of("auth"))
 def test_sign_ins_that_succeed_are_not_counted_as_failed(client, policies):
     policies(login=(2, 300))
     good = "correct horse battery"
@@ -167,7 +168,7 @@ def test_sign_ins_that_succeed_are_not_counted_as_failed(client, policies):
     assert sign_in(client, password=good).status_code == 429
 
 
-@pytest.mark.django_db(databases=["auth_0", "auth_1"])
+@pytest.mark.django_db(databases=aliases_of("auth"))
 def test_an_address_is_limited_by_operation_and_told_where_it_stands(client, policies):
     policies(auth=(2, 60))
     answers = [sign_in(client, email=f"{n}@example.org") for n in range(3)]
@@ -178,7 +179,7 @@ def test_an_address_is_limited_by_operation_and_told_where_it_stands(client, pol
     assert sign_in(client, email="x@example.org").status_code == 429
 
 
-@pytest.mark.django_db(databases=["auth_0", "auth_1"])
+@pytest.mark.django_db(databases=aliases_of("auth"))
 def test_addresses_of_one_ipv6_customer_are_one(client, policies):
     policies(auth=(1, 60))
     body = {"email": PERSONAL, "password": "x"}
@@ -189,7 +190,7 @@ def test_addresses_of_one_ipv6_customer_are_one(client, policies):
     assert seen == [401, 429, 401]
 
 
-@pytest.mark.django_db(databases=["auth_0", "auth_1"])
+@pytest.mark.django_db(databases=aliases_of("auth"))
 def test_the_admin_s_sign_in_is_limited_too(client, policies):
     policies(login=(2, 300))
     form = {"username": PERSONAL, "password": "wrong wrong wrong", "next": "/admin/"}

@@ -7,6 +7,7 @@ from django.db import connections
 from django.db.models import Q
 
 from contexts.catalog.models import Product, ReservationLine
+from shop.events import relay
 from shop.events.models import InboxEntry, OutboxEvent
 from shop.sharding import shard_map
 from shop.sharding.scatter import keyset, owned
@@ -34,6 +35,13 @@ def test_the_polls_of_relay_and_sweepers_read_what_is_due_only():
     assert "USING INDEX shop_outbox_due" in plan(outbox.order_by("available_at", "id"))
     assert "USING INDEX shop_inbox_due" in plan(inbox.order_by("key", "event_seq", "next_at"))
     assert "USING INDEX catalog_line_expiring" in plan(held.order_by("expires_at", "id"))
+
+
+@pytest.mark.parametrize(("question", "index"), [(relay.PENDING, "shop_outbox_due"), (relay.FAILED, "shop_inbox_due")])
+def test_whether_anything_is_due_is_seen_in_an_index(question, index):
+    with connections[ALIAS].cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {question.sqlite[0]}", {"now": "2026-01-01 00:00:00"})
+        assert [index in row[-1] for row in cursor.fetchall()] == [True]
 
 
 def test_whether_an_event_is_held_back_is_asked_of_its_key_only():

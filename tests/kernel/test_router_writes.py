@@ -13,7 +13,8 @@ from shop.sharding import (
     new_id,
     shard_atomic,
 )
-from tests.kernel.probes import ALIASES, CONTEXT, LEFT, RIGHT, Item, Notice, Parcel, parcel_in
+from tests.kernel.probes import ALIASES, CONTEXT, LAST, LEFT, RIGHT, Item, Notice, Parcel, parcel_in
+from tests.shards import ANOTHER_SHARD
 
 pytestmark = [pytest.mark.django_db(databases=ALIASES), pytest.mark.usefixtures("probe_tables")]
 
@@ -118,6 +119,7 @@ def test_no_write_without_a_scope(make, write):
 
 
 @pytest.mark.parametrize(("make", "write"), WRITES.values(), ids=WRITES)
+@ANOTHER_SHARD
 def test_no_write_in_another_shards_scope(make, write):
     parcel = make(RIGHT)
     with shard_atomic(CONTEXT, key_of_bucket(LEFT)), pytest.raises((ShardScopeMissing, MixedShards)):
@@ -125,24 +127,26 @@ def test_no_write_in_another_shards_scope(make, write):
 
 
 @pytest.mark.parametrize(("make", "write"), WRITES.values(), ids=WRITES)
+@ANOTHER_SHARD
 def test_a_stale_memory_of_a_database_decides_nothing(make, write):
     parcel = make(LEFT)
-    parcel._state.db = "catalog_1"
+    parcel._state.db = LAST
     with shard_atomic(CONTEXT, parcel.pk):
         write(parcel)
-    stored = [*Parcel.objects.using("catalog_1"), *Item.objects.using("catalog_1")]
+    stored = [*Parcel.objects.using(LAST), *Item.objects.using(LAST)]
     assert stored == []
 
 
 NAMED = {
-    "update": lambda p: Parcel.objects.using("catalog_1").update(label="changed"),
-    "create": lambda p: Parcel.objects.using("catalog_1").create(**fields_of(new_parcel(RIGHT))),
-    "save": lambda p: p.save(using="catalog_1"),
-    "delete": lambda p: p.delete(using="catalog_1"),
+    "update": lambda p: Parcel.objects.using(LAST).update(label="changed"),
+    "create": lambda p: Parcel.objects.using(LAST).create(**fields_of(new_parcel(RIGHT))),
+    "save": lambda p: p.save(using=LAST),
+    "delete": lambda p: p.delete(using=LAST),
 }
 
 
 @pytest.mark.parametrize("write", NAMED.values(), ids=NAMED)
+@ANOTHER_SHARD
 def test_a_named_database_must_be_the_scopes(write):
     parcel = parcel_in(RIGHT)
     with shard_atomic(CONTEXT, key_of_bucket(LEFT)), pytest.raises((ShardScopeMissing, MixedShards)):
@@ -169,6 +173,7 @@ def test_home_rows_are_written_at_the_home():
     assert Notice.objects.using("catalog_0").get().text == "open"
 
 
+@ANOTHER_SHARD
 def test_two_keys_of_one_shard_share_a_scope_and_two_shards_do_not():
     with shard_atomic(CONTEXT, key_of_bucket(LEFT), key_of_bucket(LEFT + 1)) as scope:
         assert scope.alias == "catalog_0"
@@ -191,6 +196,7 @@ def test_a_nested_scope_of_the_same_shard_joins_and_rolls_back_with_the_outer_on
     assert Parcel.objects.across().count() == 0
 
 
+@ANOTHER_SHARD
 def test_no_other_shard_within_a_scope():
     with shard_atomic(CONTEXT, key_of_bucket(LEFT)):
         with pytest.raises(MixedShards), shard_atomic(CONTEXT, key_of_bucket(RIGHT)):
@@ -201,6 +207,7 @@ def test_no_other_shard_within_a_scope():
         pass
 
 
+@ANOTHER_SHARD
 def test_switching_shards_can_be_forbidden():
     with forbid_shard_switch("catalog_0"):
         with shard_atomic(CONTEXT, key_of_bucket(LEFT)):
@@ -217,7 +224,7 @@ def test_a_scope_ends_with_its_block():
 
 def test_on_commit_runs_after_the_commit(django_capture_on_commit_callbacks):
     seen = []
-    with django_capture_on_commit_callbacks(using="catalog_1", execute=True):
+    with django_capture_on_commit_callbacks(using=LAST, execute=True):
         with shard_atomic(CONTEXT, key_of_bucket(RIGHT)) as scope:
             scope.on_commit(lambda: seen.append("done"))
         assert seen == []

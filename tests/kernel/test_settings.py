@@ -130,6 +130,28 @@ def test_a_postgres_url():
     assert found["TEST"] == {"DEPENDENCIES": []}
 
 
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("isolation_level=serializable", "isolation_level"),
+        ("pool=true&sslmode=require", "pool"),
+        ("options=-c%20idle_in_transaction_session_timeout%3D0", "options=idle_in_transaction_session_timeout"),
+        ("options=-c%20tcp_keepalives_idle%3D1%20-c%20jit%3Doff", "options=tcp_keepalives_idle"),
+    ],
+)
+def test_what_the_shop_sets_itself_is_refused_in_a_url_by_name(query, named):
+    env = Env({"TEA_DATABASES": f"postgres://u:s3cret@h/d,postgres://u:s3cret@h/e?{query}"})
+    env.databases("tea", HOME)
+    [problem] = env.problems
+    assert problem.startswith(f"TEA_DATABASES: entry 2: {named}: not for a URL to set")
+    assert "s3cret" not in problem
+
+
+def test_other_settings_of_a_session_are_a_url_s_to_set():
+    found = parse_database_url("postgres://u@h/d?options=-c%20jit%3Doff", HOME)
+    assert found["OPTIONS"]["options"] == "-c jit=off"
+
+
 def test_sqlite_waits_for_its_lock_and_syncs_fully():
     options = parse_database_url("sqlite:///a%2Cb.sqlite3", HOME)["OPTIONS"]
     assert options["transaction_mode"] == "IMMEDIATE"

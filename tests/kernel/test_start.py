@@ -36,7 +36,9 @@ def test_any_contexts_check_migrate_and_answer_in_a_fresh_home(hosted, tmp_path)
     assert checked.returncode == 0, checked.stderr
     migrated = manage("migrate", environment=environment)
     assert migrated.returncode == 0, migrated.stderr
-    assert [line.split()[1].rstrip(":") for line in migrated.stdout.splitlines()] == aliases
+    done = [line.split()[1].rstrip(":") for line in migrated.stdout.splitlines()]
+    assert sorted(done) == sorted(aliases)
+    assert set(done[: len(names)]) == {f"{name}_0" for name in names}
 
     seen = result(start(READY, environment))
     assert seen == {

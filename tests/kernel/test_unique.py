@@ -21,6 +21,7 @@ from shop.sharding.unique import (
 )
 from tests.kernel.probes import ALIASES, CONTEXT, LEFT, RIGHT, Parcel
 from tests.kernel.processes import environment_here, result, start
+from tests.shards import SHARDS
 
 pytestmark = [pytest.mark.django_db(databases=ALIASES), pytest.mark.usefixtures("probe_tables")]
 
@@ -67,9 +68,10 @@ def age(value, seconds=60):
 
 def test_a_value_lies_in_the_bucket_of_its_hash():
     owner = target()
-    reserve(CONTEXT, KIND, dict.fromkeys(VALUES, owner))
-    assert {bucket_of(row(value).pk) for value in VALUES} == {hash_bucket(KIND, value) for value in VALUES}
-    assert {row(value)._state.db for value in VALUES} == set(ALIASES)
+    values = [f"{value} {number}" for value in VALUES for number in range(5 * SHARDS)]
+    reserve(CONTEXT, KIND, dict.fromkeys(values, owner))
+    assert {bucket_of(row(value).pk) for value in values} == {hash_bucket(KIND, value) for value in values}
+    assert {row(value)._state.db for value in values} == set(ALIASES)
 
 
 @pytest.mark.parametrize("bucket", [LEFT, RIGHT])

@@ -10,7 +10,7 @@ from shop.sharding.models import UniqueTarget, UniqueValue
 
 CONTEXT, KIND = "catalog", "test"
 
-pytestmark = pytest.mark.django_db(databases=["catalog_0", "catalog_1"])
+pytestmark = pytest.mark.django_db(databases=aliases_of("catalog"))
 
 
 def targets(*values):
@@ -52,7 +52,7 @@ def test_whoever_was_settled_away_can_not_create_any_more():
         unique.mark_created(about["slow"])
 
 
-@pytest.mark.django_db(databases=["catalog_0", "catalog_1"], transaction=True)
+@pytest.mark.django_db(databases=aliases_of("catalog"), transaction=True)
 def test_of_two_loads_that_want_the_same_values_at_once_one_is_told_they_are_taken():
     values = [f"value {number}" for number in range(300)]
 

@@ -10,7 +10,6 @@ from typing import Any, NoReturn
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.contrib.staticfiles.finders import AppDirectoriesFinder
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -27,12 +26,6 @@ from shop.sharding.first_migrate import ForeignDatabase, check_identity
 from shop.sharding.readiness import all_aliases, unapplied
 from shop.sharding.router import staff_home
 from shop.staff.models import StaffUser
-
-STOP_SECONDS = "10"
-HEADER_BYTES = "65536"
-"""Of a request's head; more is answered 431."""
-HEADER_MILLISECONDS = "10000"
-"""For a request's head to come; the connection is closed then."""
 
 
 class Command(BaseCommand):
@@ -148,21 +141,9 @@ def _refuse_unwritable(home: Path) -> None:
         raise CommandError(f"SHOP_HOME: {home} can't be written to: {error.strerror}", returncode=2) from error
 
 
-def _static_folders() -> list[Path]:
-    """Files of the admin and of the API's page, a folder per app; the server sends them itself."""
-    roots = [Path(storage.location) for storage in AppDirectoriesFinder().storages.values()]
-    return sorted(folder for root in roots for folder in root.iterdir() if folder.is_dir())
-
-
 def _become_server(address: str) -> NoReturn:
-    """Replace this process by the server, which stops its workers and their threads on SIGINT and SIGTERM."""
-    command = [sys.executable, "-m", "granian", "config.wsgi:application", "--interface", "wsgi", "--no-ws"]
-    command += ["--host", address, "--port", str(settings.PORT), "--log-level", "error"]
-    command += ["--workers", str(settings.SERVER_WORKERS), "--blocking-threads", str(settings.SERVER_THREADS)]
-    command += ["--http1-buffer-size", HEADER_BYTES, "--http1-header-read-timeout", HEADER_MILLISECONDS]
-    command += ["--respawn-failed-workers", "--workers-kill-timeout", STOP_SECONDS]
-    for folder in _static_folders():
-        command += ["--static-path-route", f"{settings.STATIC_URL}{folder.name}", "--static-path-mount", str(folder)]
+    """Replace this process by the server, which has nothing left over from the preparations."""
+    command = [sys.executable, "-m", "shop.gateway.server", address]
     place = f"{address.replace(':', '-')}_{settings.PORT}"  # of this server alone: nobody else can listen there
     os.environ[FOLDER] = str(empty_folder(Path(settings.SHOP_HOME) / "metrics" / place))
     os.chdir(settings.BASE_DIR)

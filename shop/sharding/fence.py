@@ -1,0 +1,182 @@
+"""The fence: triggers by which a database refuses rows of buckets that it does not own, whoever writes them, and how.
+
+`shop.sharding.guard` asks at the beginning of a transaction; the triggers stand behind it and are all there is against
+raw SQL, old code, and a process whose map is old. On PostgreSQL both take a lock on the bucket, shared among writers,
+until their transaction ends: who wants the bucket to change hands waits for all of them. SQLite has one writer anyway.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from django.apps import apps
+from django.db import connections
+from django.db.models import Model
+
+from shop.sharding.databases import context_of_alias, home_of, owner_of
+from shop.sharding.ids import BUCKET_SHIFT, HOME_SLICE
+from shop.sharding.models import PlacedModel, ShardSlice, WorkerLease
+from shop.sharding.refusals import REFUSED_STATE, REFUSED_WORDS
+from shop.sharding.sharded import HomeModel, ShardedModel
+
+LOCK_CLASS: Final = 7001
+"""First half of the advisory locks' keys; the bucket is the other."""
+ISOLATION_STATE: Final = "SH002"
+_WORDS: Final = REFUSED_WORDS.replace("'", "''")
+SLICES: Final = ShardSlice._meta.db_table
+
+FUNCTIONS: Final = f"""
+CREATE OR REPLACE FUNCTION shop_guard(VARIADIC buckets int[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  wanted int;
+  known record;
+  guarded text;
+BEGIN
+  IF current_setting('transaction_isolation') <> 'read committed' THEN
+    RAISE EXCEPTION 'shop: only READ COMMITTED transactions may write' USING ERRCODE = '{ISOLATION_STATE}';
+  END IF;
+  FOREACH wanted IN ARRAY buckets LOOP
+    PERFORM pg_advisory_xact_lock_shared({LOCK_CLASS}, wanted);
+    SELECT owned, epoch INTO known FROM {SLICES} WHERE lo <= wanted AND wanted <= hi;
+    IF known.owned IS NOT TRUE THEN
+      RAISE EXCEPTION '{_WORDS}'
+        USING ERRCODE = '{REFUSED_STATE}', DETAIL = format('bucket %s, epoch %s', wanted, coalesce(known.epoch, 0));
+    END IF;
+    guarded := coalesce(nullif(current_setting('shop.guarded', true), ''), ',');
+    PERFORM set_config('shop.guarded', right(guarded, 200) || wanted || ',', true);
+  END LOOP;
+END $$;
+CREATE OR REPLACE FUNCTION shop_fence() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF TG_NARGS > 0 THEN
+    PERFORM shop_guard(TG_ARGV[0]::int);
+  ELSIF TG_OP = 'UPDATE' THEN
+    PERFORM shop_guard((OLD.id >> {BUCKET_SHIFT})::int, (NEW.id >> {BUCKET_SHIFT})::int);
+  ELSIF TG_OP = 'INSERT' THEN
+    PERFORM shop_guard((NEW.id >> {BUCKET_SHIFT})::int);
+  ELSE
+    PERFORM shop_guard((OLD.id >> {BUCKET_SHIFT})::int);
+  END IF;
+  IF TG_OP = 'DELETE' THEN
+    RETURN OLD;
+  END IF;
+  RETURN NEW;
+END $$;
+"""  # noqa: S608  our own names and numbers
+"""What a transaction has been let through for is remembered within it: a row's trigger compares, and asks but once."""
+OPERATIONS: Final = {"INSERT": ("NEW",), "UPDATE": ("OLD", "NEW"), "DELETE": ("OLD",)}
+
+
+def install_fence(alias: str) -> None:
+    """Put the triggers on every table of ``alias`` that lies by bucket, and on what its home keeps. Safe to repeat."""
+    wanted, connection = fence_of(alias), connections[alias]
+    present = _present(alias)
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(FUNCTIONS)
+        for name, table in present.items():
+            if name not in wanted:
+                cursor.execute(_dropping(connection.vendor, name, table))
+        for name, text in wanted.items():
+            if name not in present:
+                cursor.execute(text)
+
+
+def remove_fence(alias: str) -> None:
+    """Take all triggers away, where a migration needs that; `install_fence` puts them back."""
+    with connections[alias].cursor() as cursor:
+        for name, table in _present(alias).items():
+            cursor.execute(_dropping(connections[alias].vendor, name, table))
+
+
+def fence_faults(alias: str) -> list[str]:
+    """What is wrong with the fence of ``alias``: triggers that are missing, switched off, or of another version."""
+    wanted, present = set(fence_of(alias)), set(_present(alias))
+    return [f"trigger {name} is missing" for name in sorted(wanted - present)] + [
+        f"trigger {name} is unknown to this version" for name in sorted(present - wanted)
+    ]
+
+
+def fence_of(alias: str) -> dict[str, str]:
+    """Every trigger that ``alias`` should have: its text by its name, which tells the text's version."""
+    vendor = connections[alias].vendor
+    return {
+        name: text
+        for table, bucket in _fenced_tables(alias)
+        for operation in OPERATIONS
+        for name, text in [_trigger(vendor, table, operation, bucket)]
+    }
+
+
+def fenced_models(alias: str) -> Iterator[tuple[type[Model], int | None]]:
+    """Tables that have the fence on ``alias``, and the slice that a table belongs to as a whole, if it does."""
+    context = context_of_alias(alias)
+    for model in apps.get_models():
+        if issubclass(model, PlacedModel) or (
+            issubclass(model, ShardedModel) and owner_of(model._meta.app_label) == context
+        ):
+            yield model, None
+        elif alias == home_of(context) and (
+            model is WorkerLease or (issubclass(model, HomeModel) and owner_of(model._meta.app_label) == context)
+        ):
+            yield model, HOME_SLICE
+
+
+def _fenced_tables(alias: str) -> Iterator[tuple[str, int | None]]:
+    for model, whole in fenced_models(alias):
+        yield model._meta.db_table, whole
+
+
+def _trigger(vendor: str, table: str, operation: str, whole: int | None) -> tuple[str, str]:
+    text = (_on_postgresql if vendor == "postgresql" else _on_sqlite)(table, operation, whole)
+    version = hashlib.sha256((FUNCTIONS + text).encode()).hexdigest()[:12]
+    name = f"shop_fence_{operation.lower()}_{version}"
+    return name, text.replace("<name>", name)
+
+
+def _buckets(operation: str, whole: int | None) -> Iterable[str]:
+    if whole is not None:
+        return [str(whole)]
+    return [f"({row}.id >> {BUCKET_SHIFT})" for row in OPERATIONS[operation]]
+
+
+def _on_postgresql(table: str, operation: str, whole: int | None) -> str:
+    known = "coalesce(current_setting('shop.guarded', true), '')"
+    unknown = " OR ".join(f"strpos({known}, ',' || {bucket} || ',') = 0" for bucket in _buckets(operation, whole))
+    argument = "" if whole is None else f"'{whole}'"
+    return (
+        f'CREATE TRIGGER "<name>" BEFORE {operation} ON "{table}" FOR EACH ROW'
+        f" WHEN ({unknown}) EXECUTE FUNCTION shop_fence({argument})"
+    )
+
+
+def _on_sqlite(table: str, operation: str, whole: int | None) -> str:
+    unowned = " OR ".join(
+        f'NOT EXISTS (SELECT 1 FROM "{SLICES}" WHERE owned AND {bucket} BETWEEN lo AND hi)'  # noqa: S608  our own names
+        for bucket in _buckets(operation, whole)
+    )
+    return (
+        f'CREATE TRIGGER "<name>" BEFORE {operation} ON "{table}" FOR EACH ROW'
+        f" WHEN {unowned} BEGIN SELECT RAISE(ABORT, '{_WORDS}'); END"
+    )
+
+
+def _present(alias: str) -> dict[str, str]:
+    """Table by name of each of our triggers that is there and switched on."""
+    connection = connections[alias]
+    with connection.cursor() as cursor:
+        cursor.execute(PRESENT[connection.vendor])
+        return dict(cursor.fetchall())
+
+
+PRESENT: Final = {
+    "postgresql": r"""
+        SELECT tgname, relname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
+        WHERE tgname LIKE 'shop\_fence\_%' AND tgenabled IN ('O', 'A') AND NOT tgisinternal""",
+    "sqlite": r"""
+        SELECT name, tbl_name FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'shop\_fence\_%' ESCAPE '\'""",
+}
+
+
+def _dropping(vendor: str, name: str, table: str) -> str:
+    return f'DROP TRIGGER "{name}"' + (f' ON "{table}"' if vendor == "postgresql" else "")

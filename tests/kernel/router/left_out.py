@@ -1,0 +1,25 @@
+"""Public methods of querysets, managers and models that no case of the table uses, each with the reason."""
+
+LEFT_OUT = {
+    "as_manager": "makes a manager's class; asks nothing",
+    "auto_created": "says how a manager was made",
+    "check": "checks a declaration",
+    "clean": "the model's own, empty in Django",
+    "clean_fields": "asks no database; `full_clean` calls it",
+    "contribute_to_class": "puts a manager into a model",
+    "creation_counter": "orders managers",
+    "date_error_message": "words of an error",
+    "deconstruct": "for migrations",
+    "from_db": "makes an instance of a row that was read",
+    "from_queryset": "makes a manager's class; `ShardedModel.objects` is one",
+    "get_constraints": "the declared ones; `full_clean` asks it",
+    "get_deferred_fields": "names of columns that were not read",
+    "get_queryset": "what `objects.all()` begins with",
+    "ordered": "whether there is an order; asks nothing",
+    "prepare_database_save": "the ID, for a foreign key",
+    "resolve_expression": "what makes a queryset a subquery, see there",
+    "serializable_value": "a value of the instance",
+    "totally_ordered": "whether the order is certain; asks nothing",
+    "unique_error_message": "words of an error",
+    "use_in_migrations": "for migrations",
+}
