@@ -1,0 +1,1 @@
+"""What `scripts/bench` runs; the commands themselves are plain sh."""
