@@ -1,11 +1,14 @@
 """The kernel as a Django app: introduces freshly migrated databases, registers its checks and chores."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from django.apps import AppConfig
 from django.core import checks
-from django.db.models.signals import post_migrate
+from django.db import connections
+from django.db.migrations import Migration
+from django.db.models.signals import post_migrate, pre_migrate
 
 
 class ShopConfig(AppConfig):
@@ -20,28 +23,45 @@ class ShopConfig(AppConfig):
         from shop.events.housekeeping import finish_dangling_values
         from shop.events.jobs import chore
         from shop.http.idempotency import forget_old_claims
-        from shop.observability.health import readiness
-        from shop.sharding.checks import check_relations
+        from shop.invariants.events import declare_events
+        from shop.invariants.placement import declare_placement
+        from shop.sharding.checks import check_fences, check_relations
         from shop.sharding.databases import hosted_contexts
-        from shop.sharding.readiness import databases_ready, migrations_ready
+        from shop.sharding.map_watch import watch_maps
+        from shop.sharding.readiness import declare_readiness
 
         checks.register(check_relations, checks.Tags.models)
+        checks.register(check_fences, checks.Tags.database)
+        pre_migrate.connect(_make_way, dispatch_uid="shop.make_way")
         post_migrate.connect(_introduce, dispatch_uid="shop.introduce")
-        readiness("databases", databases_ready)
-        readiness("migrations", migrations_ready)
+        declare_readiness()
+        watch_maps()
         declare_figures()
+        declare_events()
+        declare_placement()
         for context in hosted_contexts():
             chore(context, "finish_dangling_values", 10.0, partial(finish_dangling_values, context))
             chore(context, "forget_old_claims", 600.0, partial(forget_old_claims, context))
 
 
+def _make_way(using: str, app_config: AppConfig, plan: Sequence[tuple[Migration, bool]], **_: Any) -> None:
+    """SQLite changes a table by making it anew, which a trigger that asks the table of slices does not survive."""
+    from shop.sharding.fence import remove_fence
+
+    of_kernel = app_config.name == "shop" and any(migration.app_label == "shop" for migration, _ in plan)
+    if of_kernel and connections[using].vendor == "sqlite":
+        remove_fence(using)
+
+
 def _introduce(using: str, app_config: AppConfig, **_: Any) -> None:
     """Tell a database what it is, once the kernel's tables are there; give a home its staff roles."""
     from shop.sharding import context_of_alias, home_of
+    from shop.sharding.fence import install_fence
     from shop.sharding.first_migrate import introduce
     from shop.staff.accounts import ensure_roles
 
     if app_config.name == "shop":
         introduce(using)
+        install_fence(using)
     if app_config.name == "shop.staff" and using == home_of(context_of_alias(using)):
         ensure_roles(using)

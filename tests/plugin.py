@@ -2,11 +2,14 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.shards import MARK, reason_to_leave_out, summary
 
 if TYPE_CHECKING:  # loaded before Django is set up: what needs it is imported where it is used
     from shop.contract import Principal
@@ -14,16 +17,19 @@ if TYPE_CHECKING:  # loaded before Django is set up: what needs it is imported w
 
 ROOT = Path(__file__).resolve().parent.parent
 NO_DATABASE = {"test_domain.py"}
+LEFT_OUT = pytest.StashKey[list[str]]()
 
 
 def context_of_test(item: pytest.Item) -> str | None:
     """Context whose folder holds the test."""
-    parts = Path(item.path).relative_to(ROOT).parts
+    place = Path(item.path)
+    parts = place.relative_to(ROOT).parts if place.is_relative_to(ROOT) else ("",)
     return parts[1] if parts[0] == "contexts" else None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A context's tests get its own databases and no other; `test_domain` gets none."""
+@pytest.hookimpl(trylast=True)  # behind -m and -k: only what would have run is left out
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A context's tests get its own databases and no other; `test_domain` gets none. Too few shards: left out."""
     from django.conf import settings
 
     for item in items:
@@ -31,6 +37,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if context and item.path.name not in NO_DATABASE and not item.get_closest_marker("django_db"):
             aliases = [alias for alias in settings.DATABASES if alias.rpartition("_")[0] == context]
             item.add_marker(pytest.mark.django_db(databases=aliases))
+    left_out = {item: reason for item in items if (reason := reason_to_leave_out(item))}
+    config.stash[LEFT_OUT] = list(left_out.values())
+    if left_out:
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=list(left_out))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what this number of shards can't tell."""
+    left_out: list[str] = config.stash.get(LEFT_OUT, [])
+    for line in summary(left_out):
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def report_names_what_is_left_out(request: pytest.FixtureRequest, record_testsuite_property: Any) -> None:
+    """For the totals of `scripts/test`."""
+    record_testsuite_property(MARK, len(request.config.stash[LEFT_OUT]))
+
+
+def pytest_configure() -> None:
+    """A run that is told to end drops its databases first, like one that is interrupted."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_unconfigure() -> None:
@@ -43,6 +72,14 @@ def pytest_unconfigure() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def databases_first(request: pytest.FixtureRequest) -> None:
     """Make the databases before the first test's fence goes up, which would take it for the one who makes them."""
+    from django.conf import settings
+
+    from shop.sharding.postgresql.base import FOR_LOST_CLIENTS
+
+    settings.DATABASE_CONNECTIONS = 90  # a race has more threads than any server
+
+    # The transaction around a test stands idle while the test does other things, on a busy machine for long.
+    FOR_LOST_CLIENTS["idle_in_transaction_session_timeout"] = "0"
     if any(item.get_closest_marker("django_db") for item in request.session.items):
         request.getfixturevalue("django_db_setup")
 

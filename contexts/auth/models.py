@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from contexts.auth.contract import CustomerRegistered, SessionsRevoked
 from contexts.auth.domain import MAX_EMAIL, MAX_LINE, MAX_NAME, MAX_POSTAL_CODE, REFRESH_PREFIX
 from shop.sharding.public_ids import public_id
 from shop.sharding.sharded import ShardedModel
@@ -17,6 +18,9 @@ class Customer(ShardedModel):
     The e-mail is stored folded. That no other shard has it is `shop.sharding.unique`'s work; the constraint
     here is the last line of defence on this one.
     """
+
+    id_prefix = "cus"
+    tells = (CustomerRegistered,)
 
     email = models.CharField(max_length=MAX_EMAIL, unique=True)
     name = models.CharField(max_length=MAX_NAME, blank=True)
@@ -32,6 +36,7 @@ class Address(ShardedModel):
     """Where a customer has things sent. Orders keep copies: changing one here changes no order."""
 
     shard_keys: ClassVar[tuple[str, ...]] = ("customer_id",)
+    id_prefix = "adr"
 
     customer = models.ForeignKey[Any, Any](Customer, on_delete=models.CASCADE, related_name="addresses", db_index=False)
     name = models.CharField(max_length=MAX_LINE)
@@ -53,6 +58,8 @@ class Address(ShardedModel):
 class AccountSessions(ShardedModel):
     """What all sign-ins of an account share, under the account's own ID: the number of the last event."""
 
+    tells = (SessionsRevoked,)
+
     event_seq = models.PositiveIntegerField(default=0)
 
 
@@ -69,6 +76,7 @@ class TokenFamily(ShardedModel):
         STAFF = "staff"
 
     shard_keys: ClassVar[tuple[str, ...]] = ("account_id",)
+    id_prefix = REFRESH_PREFIX
 
     account_id = models.BigIntegerField(db_index=True)
     role = models.CharField(max_length=8, choices=Role.choices)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import ClassVar
 
 from shop.contract import ConflictError, Event, Money, NotFoundError, Service, atomic, query, saga
@@ -57,9 +58,27 @@ class StockState:
     available: int
 
 
+class ReservationState(StrEnum):
+    """What became of reserved pieces. Expiry is not final: the order may still get them. Release is."""
+
+    HELD = "held"
+    SOLD = "sold"
+    EXPIRED = "expired"
+    RELEASED = "released"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReservedLine:
+    """Pieces of a variant that an order reserved; none where it gave them back before it had them."""
+
+    variant_id: str
+    quantity: int
+    state: ReservationState
+
+
 @dataclass(eq=False, kw_only=True)
 class OutOfStockError(ConflictError):
-    """Fewer pieces are left than were asked for; ``lines`` names every such line."""
+    """Fewer pieces are left than were asked for; every such line is named."""
 
     code = "out_of_stock"
     lines: tuple[Refusal, ...] = ()
@@ -147,6 +166,19 @@ class CatalogService(Service):
 
         Safe to repeat.
         """
+        raise NotImplementedError
+
+    @query(callers=("ordering",), timeout_seconds=10.0, max_batch=200)
+    def reservations(self, *, order_ids: Sequence[str]) -> tuple[tuple[ReservedLine, ...], ...]:
+        """What each order has reserved, and what became of it: ``reservations[i]`` belongs to ``order_ids[i]``.
+
+        Lines are in no order. An order that never asked for anything has none.
+        """
+        raise NotImplementedError
+
+    @query(callers=("ordering",), timeout_seconds=10.0)
+    def orders_sold_to(self, *, after: str, limit: int) -> tuple[str, ...]:
+        """Orders that pieces were sold to, given back since or not: up to ``limit`` IDs above ``after``, ascending."""
         raise NotImplementedError
 
     @atomic(

@@ -109,7 +109,8 @@ class MovementCard:
 
 def fold(text: str) -> str:
     """``text`` as it is compared and sorted: case, accents and runs of blanks do not count."""
-    apart = unicodedata.normalize("NFKD", text.casefold())
+    apart = unicodedata.normalize("NFKD", text)  # first: it makes capitals of its own, of № and ™
+    apart = unicodedata.normalize("NFKD", apart.casefold())
     return " ".join("".join(c for c in apart if not unicodedata.combining(c)).split())
 
 

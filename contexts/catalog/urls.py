@@ -15,7 +15,7 @@ from contexts.catalog.api import (
     VariantView,
     queries,
 )
-from contexts.catalog.contract import StockWouldBeNegativeError, VariantNotFoundError
+from contexts.catalog.contract import StockWouldBeNegativeError
 from contexts.catalog.services.errors import (
     CategoryCycleError,
     CategoryNotEmptyError,
@@ -26,8 +26,8 @@ from contexts.catalog.services.errors import (
     VersionMismatchError,
 )
 from shop.gateway.routes import Key, Route, Who
-from shop.http.ids import InvalidIdError
 from shop.http.paging import PAGE
+from shop.http.problems import InvalidIdError
 from shop.sharding.unique import CreationVoided
 
 EDITOR = "catalog_editor"
@@ -42,23 +42,23 @@ ROUTES: tuple[Route, ...] = (
         role=EDITOR,
         key=Key.ACCEPTED,
         has_body=True,
-        errors=(CategoryNotFoundError, SlugTakenError),
+        errors=(CategoryNotFoundError, SlugTakenError, InvalidIdError),
     ),
-    Route(method="GET", path="categories/<category_id>", who=Who.READER, errors=(CategoryNotFoundError,)),
+    Route(method="GET", path="categories/<category_id>", who=Who.READER),
     Route(
         method="PATCH",
         path="categories/<category_id>",
         who=Who.STAFF,
         role=EDITOR,
         has_body=True,
-        errors=(CategoryNotFoundError, SlugTakenError, CategoryCycleError),
+        errors=(CategoryNotFoundError, SlugTakenError, CategoryCycleError, InvalidIdError),
     ),
     Route(
         method="DELETE",
         path="categories/<category_id>",
         who=Who.STAFF,
         role=EDITOR,
-        errors=(CategoryNotFoundError, CategoryNotEmptyError),
+        errors=(CategoryNotEmptyError,),
     ),
     Route(method="GET", path="products", who=Who.READER, query=queries.PRODUCTS, errors=(InvalidIdError,)),
     Route(
@@ -69,7 +69,7 @@ ROUTES: tuple[Route, ...] = (
         key=Key.REQUIRED,
         has_body=True,
         versioned=True,
-        errors=(CategoryNotFoundError, SkuTakenError, CreationVoided),
+        errors=(CategoryNotFoundError, SkuTakenError, CreationVoided, InvalidIdError),
     ),
     Route(method="GET", path="products/<product_id>", who=Who.READER, versioned=True),
     Route(
@@ -79,7 +79,7 @@ ROUTES: tuple[Route, ...] = (
         role=EDITOR,
         has_body=True,
         versioned=True,
-        errors=(CategoryNotFoundError, VersionMismatchError),
+        errors=(CategoryNotFoundError, VersionMismatchError, InvalidIdError),
     ),
     Route(
         method="DELETE",
@@ -105,9 +105,8 @@ ROUTES: tuple[Route, ...] = (
         who=Who.STAFF,
         role=EDITOR,
         has_body=True,
-        errors=(VariantNotFoundError,),
     ),
-    Route(method="GET", path="variants/<variant_id>/stock", who=Who.STAFF, errors=(VariantNotFoundError,)),
+    Route(method="GET", path="variants/<variant_id>/stock", who=Who.STAFF),
     Route(
         method="POST",
         path="variants/<variant_id>/stock/adjustments",
@@ -115,14 +114,13 @@ ROUTES: tuple[Route, ...] = (
         role=EDITOR,
         key=Key.REQUIRED,
         has_body=True,
-        errors=(VariantNotFoundError, StockWouldBeNegativeError),
+        errors=(StockWouldBeNegativeError,),
     ),
     Route(
         method="GET",
         path="variants/<variant_id>/stock/movements",
         who=Who.STAFF,
         query=PAGE,
-        errors=(VariantNotFoundError,),
     ),
 )
 urlpatterns: list[URLPattern] = [

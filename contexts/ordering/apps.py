@@ -4,15 +4,16 @@ from django.apps import AppConfig
 
 
 class OrderingConfig(AppConfig):
-    """Where ordering's handlers, jobs and figures are declared."""
+    """Where ordering's handlers, jobs, invariants and figures are declared."""
 
     name = "contexts.ordering"
     label = "shop_ordering"
     verbose_name = "Ordering"
 
     def ready(self) -> None:
-        """Declare handlers, jobs, payment providers and figures."""
+        """Declare handlers, jobs, payment providers, invariants and figures."""
         from contexts.ordering import tasks  # noqa: F401  importing it declares them
+        from contexts.ordering.services.auditing import declare_invariants
         from contexts.ordering.services.counting import open_payments_by_status, recent_orders_by_status
         from contexts.ordering.services.providers import offer
         from contexts.ordering.services.providers.fake import FakeProvider
@@ -20,6 +21,7 @@ class OrderingConfig(AppConfig):
         from shop.sharding import aliases_of
 
         offer("fake", FakeProvider())
+        declare_invariants()
         figure(
             "shop_orders",
             f"Orders of the last 24 hours by the status they have now; the newest {MOST_ROWS} of a database.",

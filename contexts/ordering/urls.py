@@ -27,8 +27,8 @@ from contexts.ordering.contract import (
 from contexts.ordering.services.providers import ProviderAway
 from shop.contract import CALL_ERRORS
 from shop.gateway.routes import Key, Route, Who
-from shop.http.ids import InvalidIdError
 from shop.http.ninja import make_api
+from shop.http.problems import InvalidIdError
 
 IDS = {"order_id": "ord", "variant_id": "var"}
 REFUSED = (
@@ -108,7 +108,7 @@ ROUTES = (
         role="order_desk",
         key=Key.REQUIRED,
         has_body=True,
-        errors=(InvalidTransitionError,),
+        errors=(*CALL_ERRORS, InvalidTransitionError),
     ),
     Route(
         method="POST",

@@ -1,31 +1,43 @@
-"""Delivery without a broker: threads of the server process. Started by the server's entry only."""
+"""Delivery without a broker: threads of the server process, or of a command that needs it while it works."""
 
 import threading
+import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import structlog
 from django.conf import settings
-from django.db import close_old_connections, connections
+from django.db import connections
 
 from shop.events import wake
+from shop.events.away import is_away
 from shop.events.duty import lay_down, on_duty
 from shop.events.jobs import run_due_jobs
 from shop.events.relay import relay, retry
-from shop.sharding import hosted_contexts, shard_map
+from shop.sharding import aliases_of, hosted_contexts, shard_map
+from shop.sharding.databases import leave_databases
+from shop.sharding.generator import generator_of
 
 log = structlog.get_logger(__name__)
 
 POLL_SECONDS: Final = 0.3
 STOP_SECONDS: Final = 5.0
+REST_SECONDS: Final = 1.0
 
 
 class Embedded:
-    """The delivery threads of one process: two per context, so that a slow sweeper holds up no event."""
+    """The delivery threads of one process: two per context, so that a slow sweeper holds up no event.
 
-    def __init__(self) -> None:
+    Args:
+        close: Called by each thread at its end: closes what it has opened.
+    """
+
+    def __init__(self, close: Callable[[], None] = connections.close_all) -> None:
+        self._close = close
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._resting: dict[str, float] = {}
 
     def start(self) -> None:
         """Start the threads; with ``RELAY_PAUSED`` the sweepers only."""
@@ -47,34 +59,54 @@ class Embedded:
         def loop() -> None:
             while not self._stopping.is_set():
                 try:
-                    close_old_connections()
                     one_round(context)
                 except Exception as error:
                     log.warning("delivery_round_failed", kind=kind, context=context, error=type(error).__name__)
-                    self._stopping.wait(1.0)
+                    self._stopping.wait(REST_SECONDS)
+                finally:
+                    leave_databases()
             if kind == wake.RELAY:
                 _leave(context)
-            connections.close_all()
+            self._close()
 
         thread = threading.Thread(target=loop, name=f"{kind}-{context}", daemon=True)
         thread.start()
         self._threads.append(thread)
 
     def _relay_round(self, context: str) -> None:
-        seen = 0
-        for alias in shard_map(context).owners():
-            if on_duty(alias, wake.RELAY):
-                seen += relay(alias) + retry(alias)
-        if not seen:
+        seen = [self._try(f"relay of {alias}", partial(_relay, alias)) for alias in shard_map(context).owners()]
+        if not any(seen):
+            leave_databases()
             wake.wait(wake.RELAY, context, POLL_SECONDS)
 
     def _jobs_round(self, context: str) -> None:
-        run_due_jobs(context, woken=wake.wait(wake.JOBS, context, POLL_SECONDS))
+        woken = wake.wait(wake.JOBS, context, POLL_SECONDS)
+        self._try(f"window of IDs of {context}", generator_of(context).ensure_window)
+        self._try(f"jobs of {context}", partial(run_due_jobs, context, woken=woken))
+
+    def _try(self, what: str, work: Callable[[], int | None]) -> int:
+        """Do one piece of a round. One that fails rests, so that the others go on; told when that begins and ends."""
+        if self._resting.get(what, 0.0) > time.monotonic():
+            return 0
+        try:
+            done = work()
+        except Exception as error:
+            if what not in self._resting or not is_away(error):
+                log.warning("delivery_stands", what=what, error=type(error).__name__)
+            self._resting[what] = time.monotonic() + REST_SECONDS
+            return 0
+        if self._resting.pop(what, None) is not None:
+            log.info("delivery_goes_on", what=what)
+        return done or 0
+
+
+def _relay(alias: str) -> int:
+    return relay(alias) + retry(alias) if on_duty(alias, wake.RELAY) else 0
 
 
 def _leave(context: str) -> None:
-    try:
-        for alias in shard_map(context).owners():
+    for alias in aliases_of(context):
+        try:
             lay_down(alias, wake.RELAY)
-    except Exception as error:
-        log.warning("duty_not_laid_down", context=context, error=type(error).__name__)
+        except Exception as error:
+            log.warning("duty_not_laid_down", database=alias, error=type(error).__name__)

@@ -47,6 +47,23 @@ def _outbox(alias: str) -> tuple[int, float]:
     return found["n"], max(0.0, (datetime.now(UTC) - oldest).total_seconds()) if oldest else 0.0
 
 
+def waiting_events(before: datetime) -> int:
+    """Events published before that moment which some handler has not done with, dead ones aside; for commands."""
+    return sum(_waiting_on(alias, before) for alias in all_aliases())
+
+
+def _waiting_on(alias: str, before: datetime) -> int:
+    here, old = owned(shard_map(context_of_alias(alias)), alias), {"created_at__lt": before}
+    pending = OutboxEvent.objects.using(alias).filter(here, state=OutboxEvent.State.PENDING, **old)
+    failed = InboxEntry.objects.using(alias).filter(here, state=State.RETRY, **old)
+    return pending.count() + failed.count()
+
+
+def dead_events() -> int:
+    """Events that a handler has failed with for good, counted up to `MOST_ROWS` on each database."""
+    return int(sum(_inbox(alias)[State.DEAD.value,] for alias in all_aliases()))
+
+
 def _inbox(alias: str) -> Reading:
     """Database: the index of what is not done."""
     rows = InboxEntry.objects.using(alias).filter(owned(shard_map(context_of_alias(alias)), alias))

@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
-from django.db import IntegrityError, InterfaceError, OperationalError
+from django.db import IntegrityError
 
-from shop.contract import ContextError, RemoteFault, UnavailableError
+from shop.contract import ContextError
+from shop.events.away import is_away
 from shop.events.envelope import Envelope
 from shop.events.handlers import Handler
 from shop.events.models import InboxEntry
@@ -94,7 +95,7 @@ def _claim(entry: InboxEntry, alias: str, *, new: bool) -> None:
 
 
 def _failed(entry: InboxEntry, envelope: Envelope, handler: Handler, error: Exception) -> None:
-    away = _is_away(error)
+    away = is_away(error)
     entry.attempts += 0 if away else 1
     entry.reason = error.code if isinstance(error, ContextError) else type(error).__name__
     dead = not away and entry.attempts >= MAX_ATTEMPTS
@@ -110,13 +111,6 @@ def _failed(entry: InboxEntry, envelope: Envelope, handler: Handler, error: Exce
         exc_info=None if isinstance(error, ContextError) else error,
     )
     _store(entry, handler, envelope)
-
-
-def _is_away(error: Exception) -> bool:
-    """Whether the event is blameless: a service or a database does not answer now. See decision 6."""
-    if isinstance(error, RemoteFault):  # it answered: with a bug
-        return False
-    return isinstance(error, UnavailableError | OperationalError | InterfaceError)
 
 
 def _store(entry: InboxEntry, handler: Handler, envelope: Envelope) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from shop.events.away import is_away
 from shop.events.duty import on_duty
 from shop.observability.trace import traced
 from shop.services import acting_as
@@ -64,8 +65,11 @@ def run_job(job: Job) -> bool:
     with traced(), acting_as(job.context):
         try:
             job.run()
-        except Exception:
-            log.exception("job_failed", job=job.name)
+        except Exception as error:
+            if is_away(error):
+                log.warning("job_put_off", job=job.name, error=type(error).__name__)
+            else:
+                log.exception("job_failed", job=job.name)
             return False
     return True
 
@@ -85,6 +89,8 @@ def one_by_one[T](items: Iterable[T], work: Callable[[T], int]) -> int:
         except Exception as error:
             if first is None:
                 first = error
+            elif is_away(error):
+                log.warning("job_item_put_off", error=type(error).__name__)
             else:
                 log.exception("job_item_failed")
     if first is not None:

@@ -4,10 +4,10 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from shop.sharding.models import KernelModel
+from shop.sharding.models import KernelModel, PlacedModel
 
 
-class OutboxEvent(KernelModel):
+class OutboxEvent(PlacedModel):
     """A published event, in its aggregate's bucket; its ID is the event's ID. Knows the hand-over, no consumer."""
 
     class State(models.TextChoices):
@@ -15,7 +15,6 @@ class OutboxEvent(KernelModel):
         HANDED_OVER = "handed_over"
         SKIPPED = "skipped"
 
-    id = models.BigIntegerField(primary_key=True)
     topic = models.CharField(max_length=120)
     key = models.CharField(max_length=20)
     shard_key = models.BigIntegerField()
@@ -38,7 +37,7 @@ class OutboxEvent(KernelModel):
         )
 
 
-class InboxEntry(KernelModel):
+class InboxEntry(PlacedModel):
     """What became of an event at one handler, in the bucket of the event's shard key at the consumer."""
 
     class State(models.TextChoices):
@@ -47,7 +46,6 @@ class InboxEntry(KernelModel):
         DEAD = "dead"
         SKIPPED = "skipped"
 
-    id = models.BigIntegerField(primary_key=True)
     handler = models.CharField(max_length=120)
     event_id = models.BigIntegerField()
     key = models.CharField(max_length=20)

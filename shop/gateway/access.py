@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 import structlog
+from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
@@ -11,11 +12,13 @@ from shop.contract import Principal
 from shop.gateway.headers import protect
 from shop.gateway.routes import context_at
 from shop.gateway.tokens import PREFIXES
+from shop.observability.logs import RequestLog
 from shop.observability.metrics import METHODS, UNKNOWN, count_request
 from shop.observability.trace import traced
+from shop.sharding.asked import asking, count_asked
 from shop.sharding.public_ids import public_id
 
-log = structlog.get_logger("shop.access")
+log = RequestLog("shop.access", settings.LOG_LEVEL)
 
 type Next = Callable[[HttpRequest], HttpResponseBase]
 
@@ -26,19 +29,20 @@ def trace_requests(get_response: Next) -> Next:
     def middleware(request: HttpRequest) -> HttpResponseBase:
         started = time.perf_counter()
         structlog.contextvars.clear_contextvars()  # what the thread's last request bound is not ours
-        with traced() as trace:
+        with traced() as trace, asking() as asked:
             answer = get_response(request)
             principal: Principal | None = getattr(request, "principal", None)
             answer["X-Request-ID"] = trace
             protect(request, answer, personal=principal is not None)
-            _tell(request, answer, principal, time.perf_counter() - started)
+            if _tell(request, answer, principal, time.perf_counter() - started):
+                count_asked(asked)
         return answer
 
     return middleware
 
 
-def _tell(request: HttpRequest, answer: HttpResponseBase, principal: Principal | None, seconds: float) -> None:
-    """The template of the address only: the address itself may hold an ID, a name, a token."""
+def _tell(request: HttpRequest, answer: HttpResponseBase, principal: Principal | None, seconds: float) -> str:
+    """The template of the address only: the address itself may hold an ID, a name, a token. Returns the context."""
     match = request.resolver_match
     route, method, status = match.route if match else "", request.method or "", answer.status_code
     context = context_at(route)
@@ -52,3 +56,4 @@ def _tell(request: HttpRequest, answer: HttpResponseBase, principal: Principal |
         principal=public_id(PREFIXES[principal.role], principal.key) if principal else "",
     )
     count_request(context=context, route=route, method=method, status=status, seconds=seconds)
+    return context

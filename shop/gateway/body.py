@@ -27,14 +27,16 @@ def check_body(request: HttpRequest, route: Route) -> None:
         return
     if request.content_type != "application/json":
         raise MalformedRequest(415, "unsupported_media_type", "the body must be application/json")
-    if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+    if request.META.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() not in ("", "identity"):
         raise MalformedRequest(415, "unsupported_media_type", "the body must be sent as it is, not packed")
     _check_json(body)
     request.encoding = "utf-8"  # what was checked is what is parsed: JSON knows no charset, whatever the header says
 
 
 def _read(request: HttpRequest, limit: int) -> bytes:
-    told = told_length(request.headers.get("Content-Length", ""))
+    told = told_length(request.META.get("CONTENT_LENGTH", ""))
+    if not told:
+        return b""
     too_large = MalformedRequest(413, "body_too_large", f"at most {limit} bytes")
     if told > limit:
         raise too_large

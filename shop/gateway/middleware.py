@@ -16,12 +16,10 @@ from shop.events.publishing import actor
 from shop.gateway.body import check_body
 from shop.gateway.routes import Key, Route, Who, context_at, methods_of
 from shop.gateway.tokens import verify
-from shop.http.idempotency import Claim, claim, finish
+from shop.http.idempotency import Claim, claim, fingerprint_of, finish
 from shop.http.limits import Standing, limits, network_of, show_standing
 from shop.http.problems import MalformedRequest, problem, problem_of
 from shop.services import acting_as, deadline
-
-log = structlog.get_logger("shop.access")
 
 type Next = Callable[[HttpRequest], HttpResponseBase]
 
@@ -91,7 +89,7 @@ class Pipeline:
         key = _key_of(request, route)
         if key is None:
             return None
-        held = claim(context, principal, key, request)
+        held = claim(context, principal, key, fingerprint_of(request))
         if isinstance(held, HttpResponse):
             return held
         request.claim = held  # type: ignore[attr-defined]  # read by shop.http.idempotency
@@ -101,7 +99,7 @@ class Pipeline:
 def _principal_of(request: HttpRequest, route: Route) -> Principal | None:
     if route.who is Who.ANYONE:
         return None
-    header = request.headers.get("Authorization", "")
+    header = request.META.get("HTTP_AUTHORIZATION", "")
     if not header:
         if route.who is Who.READER:
             return None
@@ -132,7 +130,7 @@ def _may(principal: Principal, route: Route) -> bool:
 
 
 def _key_of(request: HttpRequest, route: Route) -> str | None:
-    given = request.headers.get("Idempotency-Key")
+    given: str | None = request.META.get("HTTP_IDEMPOTENCY_KEY")
     if route.key is Key.IGNORED:
         return None
     if given is None:

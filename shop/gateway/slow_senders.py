@@ -8,6 +8,7 @@ Linux tells how long that is; elsewhere put a proxy in front that reads bodies f
 
 import os
 import socket
+import stat
 import struct
 import threading
 import time
@@ -93,17 +94,21 @@ class SlowSenders:
 
 def _connections(port: int) -> list[socket.socket]:
     """A copy of each connection of ours to a client. A copy can't become another file under our hands."""
-    found = []
+    found: dict[int, socket.socket] = {}
     for number in sorted(int(name) for name in os.listdir("/dev/fd")):  # noqa: PTH208  names, not paths
+        if number in found:
+            continue  # what had that number was the look into the folder
         try:
+            if not stat.S_ISSOCK(os.fstat(number).st_mode):
+                continue  # a copy of a database's file would have to stay open: closing it ends SQLite's locks
             copy = socket.socket(fileno=os.dup(number))
         except OSError:
             continue
         if _is_to_client(copy, port):
-            found.append(copy)
+            found[copy.fileno()] = copy
         else:
             copy.close()
-    return found
+    return list(found.values())
 
 
 def _is_to_client(connection: socket.socket, port: int) -> bool:

@@ -6,6 +6,8 @@ from typing import Any
 import django
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections, reset_queries
 from django.utils.http import parse_header_parameters
 
 from shop.gateway.body import told_length
@@ -62,4 +64,11 @@ class Application(WSGIHandler):
 def make_application() -> Application:
     """Set Django up and give its application."""
     django.setup(set_prefix=False)
+    from shop.sharding.databases import leave_databases  # noqa: PLC0415  models load after that
+
+    # What the end of each request does, its beginning need not do again; and nobody notes queries without DEBUG.
+    request_started.disconnect(close_old_connections)
+    request_started.disconnect(reset_queries)
+    request_finished.disconnect(close_old_connections)
+    request_finished.connect(leave_databases)
     return Application()

@@ -1,7 +1,6 @@
-"""Django REST framework as our APIs speak it: bodies that refuse unknown fields, money, public IDs, moments in UTC."""
+"""Django REST framework as our APIs speak it: bodies that refuse unknown fields, money, public IDs."""
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any, Final, cast, override
 
 from django.http import HttpResponse
@@ -17,7 +16,7 @@ from rest_framework.settings import api_settings
 from shop.contract import Fault, Money
 from shop.http.countries import COUNTRIES
 from shop.http.currencies import CURRENCIES
-from shop.http.problems import problem, problem_of
+from shop.http.problems import invalid, problem, problem_of
 from shop.http.texts import REFUSAL, is_clean
 from shop.sharding.public_ids import InvalidPublicId, number_of
 
@@ -169,20 +168,10 @@ def page_of(name: str, rows: type[serializers.Serializer[Any]]) -> serializers.S
     return inline_serializer(name, fields=fields)
 
 
-def money(amount: int, currency: str) -> dict[str, Any]:
-    """Money as the API shows it."""
-    return {"amount": amount, "currency": currency}
-
-
-def moment(at: datetime | None) -> str | None:
-    """A time as the API shows it: RFC 3339 in UTC with ``Z``."""
-    return None if at is None else at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def drf_problem(error: Exception, _context: Any) -> HttpResponse:
     """Django REST framework's EXCEPTION_HANDLER: its own exceptions in our words."""
     if isinstance(error, ValidationError):
-        return problem(422, "invalid", "the request is not valid", faults_of_drf(error.detail))
+        return invalid(faults_of_drf(error.detail))
     if isinstance(error, APIException):
         return problem(error.status_code, error.default_code, str(error.default_detail))
     return problem_of(error)

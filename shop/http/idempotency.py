@@ -12,9 +12,12 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Final
 
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 
 from shop.contract import ConflictError, InvalidError, Principal
+from shop.events import one_by_one
+from shop.http.giving_up import giving_up
 from shop.http.models import IdempotencyClaim
 from shop.http.problems import IN_PROGRESS
 from shop.sharding import (
@@ -26,8 +29,10 @@ from shop.sharding import (
     key_of_bucket,
     new_id,
     shard_atomic,
+    shard_map,
 )
-from shop.sharding.together import insert_if_new
+from shop.sharding.scatter import owned
+from shop.sharding.together import change_with_next, insert_if_new
 
 LEASE_SECONDS: Final = 30
 KEPT_HOURS: Final = 24
@@ -70,12 +75,15 @@ class Claim:
 
     def keep(self, response: HttpResponse) -> None:
         """Store the answer, in the open transaction if that is on the claim's shard."""
-        self._change(
-            state=IdempotencyClaim.State.DONE,
-            status=response.status_code,
-            body=response.content,
-            headers={name: response[name] for name in KEPT_HEADERS if name in response},
-        )
+        with shard_atomic(self.context, self.shard_key):
+            change_with_next(
+                IdempotencyClaim,
+                {"id": self.row_id, "lease_token": self.token},
+                state=IdempotencyClaim.State.DONE,
+                status=response.status_code,
+                body=response.content,
+                headers={name: response[name] for name in KEPT_HEADERS if name in response},
+            )
 
     def keep_within(self, response: HttpResponse) -> None:
         """Store the answer together with its effect, if the open transaction is on the claim's shard."""
@@ -99,6 +107,10 @@ class Claim:
         """Let the next request with the key start over under the same ID: this one broke off in the middle."""
         self._change(lease_until=datetime.now(UTC))
 
+    def give_up_when_back(self) -> None:
+        """The same, as soon as its shard answers again."""
+        giving_up.later(alias_of(self.context, self.shard_key), self.give_up, seconds=LEASE_SECONDS)
+
     def withdraw(self) -> None:
         """Forget the key: nothing has happened."""
         with shard_atomic(self.context, self.shard_key) as scope:
@@ -110,8 +122,8 @@ class Claim:
             return rows.filter(pk=self.row_id, lease_token=self.token).update(**fields)
 
 
-def claim(context: str, principal: Principal, key: str, request: HttpRequest) -> Claim | HttpResponse:
-    """Claim ``key`` for this request, or give the answer that the first one got.
+def claim(context: str, principal: Principal, key: str, fingerprint: str) -> Claim | HttpResponse:
+    """Claim ``key`` for the request with this `fingerprint_of`, or give the answer that the first one got.
 
     Raises:
         InProgressError: The first one is still running.
@@ -121,13 +133,20 @@ def claim(context: str, principal: Principal, key: str, request: HttpRequest) ->
     if principal.role != "customer":
         shard_key = key_of_bucket(hash_bucket("principal", principal.id))
     who = {"principal": f"{principal.role}:{principal.id}", "key": key}
-    fingerprint = _fingerprint(request)
-    row = _new_row(context, shard_key, fingerprint, who)
-    repeated = not insert_if_new(context, row)
-    if repeated:
-        row = _taken_over(context, shard_key, fingerprint, who)
-        if row.state == IdempotencyClaim.State.DONE:
-            return _replay(row)
+    held = _claim_of(context, shard_key, row := _new_row(context, shard_key, fingerprint, who))
+    try:
+        if insert_if_new(context, row):
+            return held
+    except (OperationalError, InterfaceError):
+        held.give_up_when_back()  # it may be there all the same
+        raise
+    row = _taken_over(context, shard_key, fingerprint, who)
+    if row.state == IdempotencyClaim.State.DONE:
+        return _replay(row)
+    return _claim_of(context, shard_key, row, repeated=True)
+
+
+def _claim_of(context: str, shard_key: int, row: IdempotencyClaim, *, repeated: bool = False) -> Claim:
     return Claim(
         context=context,
         shard_key=shard_key,
@@ -162,14 +181,18 @@ def finish(held: Claim, response: HttpResponse) -> HttpResponse:
     """Keep or drop the claim as the answer asks; returns what goes out."""
     if held.answer is not None:
         return held.answer
-    if held.secret:
-        held.give_up()
-    elif response.status_code < HTTPStatus.MULTIPLE_CHOICES or response.status_code in KEPT_STATUS:
-        held.keep(response)
-    elif response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        held.give_up()
-    else:
-        held.withdraw()
+    try:
+        if held.secret:
+            held.give_up()
+        elif response.status_code < HTTPStatus.MULTIPLE_CHOICES or response.status_code in KEPT_STATUS:
+            held.keep(response)
+        elif response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            held.give_up()
+        else:
+            held.withdraw()
+    except (OperationalError, InterfaceError):
+        held.give_up_when_back()
+        raise
     return response
 
 
@@ -214,12 +237,12 @@ def answering[V](request: HttpRequest, render: Callable[[V], HttpResponse]) -> C
 def forget_old_claims(context: str) -> int:
     """Delete claims whose time is over, on every shard; returns how many. Database: a short transaction per batch."""
     before = datetime.now(UTC) - timedelta(hours=KEPT_HOURS)
-    return sum(_forget_on(context, alias, before) for alias in aliases_of(context))
+    return one_by_one(aliases_of(context), lambda alias: _forget_on(context, alias, before))
 
 
 def _forget_on(context: str, alias: str, before: datetime) -> int:
     gone = 0
-    rows = IdempotencyClaim.objects.using(alias)
+    rows = IdempotencyClaim.objects.using(alias).filter(owned(shard_map(context), alias))
     while old := list(rows.filter(created_at__lt=before).values_list("pk", flat=True)[:BATCH]):
         with shard_atomic(context, old[0]):
             gone += rows.filter(pk__in=old).delete()[0]
@@ -248,6 +271,7 @@ def _lease_end() -> datetime:
     return datetime.now(UTC) + timedelta(seconds=LEASE_SECONDS)
 
 
-def _fingerprint(request: HttpRequest) -> str:
+def fingerprint_of(request: HttpRequest) -> str:
+    """What makes a request the same one again: method, address, body."""
     parts = (str(request.method), request.get_full_path())
     return hashlib.sha256("\0".join(parts).encode() + b"\0" + request.body).hexdigest()

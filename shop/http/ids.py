@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from shop.contract import Fault, InvalidError, NotFoundError
+from shop.contract import Fault, NotFoundError
+from shop.http.problems import InvalidIdError
 from shop.sharding.public_ids import ALPHABET, FIRST_VALUES, LENGTH, InvalidPublicId, number_of
 
 
@@ -28,16 +29,10 @@ def from_request(prefix: str, text: str, field: str) -> int:
     """ID in a query or a body.
 
     Raises:
-        InvalidError: ``invalid_id`` at ``field``.
+        InvalidIdError: ``invalid_id`` at ``field``.
     """
     try:
         return number_of(prefix, text)
     except InvalidPublicId:
         fault = Fault(field=field, code="invalid_id", detail=f"not an ID of the form {prefix}_…")
         raise InvalidIdError(detail="an ID in the request is not valid", faults=(fault,)) from None
-
-
-class InvalidIdError(InvalidError):
-    """An ID in the request is damaged or of another type."""
-
-    code = "invalid_id"

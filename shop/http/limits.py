@@ -20,8 +20,6 @@ from limits import RateLimitItemPerSecond
 from limits.errors import StorageError
 from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import MovingWindowRateLimiter
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from shop.contract import ContextError
 from shop.observability.metrics import LIMITS_REFUSED
@@ -82,6 +80,9 @@ class Limits:
     def __post_init__(self) -> None:
         self._own = MovingWindowRateLimiter(MemoryStorage())
         if self.redis_url:
+            from redis.backoff import NoBackoff  # noqa: PLC0415  megabytes that a shop without a Redis need not load
+            from redis.retry import Retry  # noqa: PLC0415  the same
+
             options: dict[str, Any] = {
                 "socket_timeout": REDIS_SECONDS,
                 "socket_connect_timeout": REDIS_SECONDS,

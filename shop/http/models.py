@@ -3,17 +3,16 @@
 from django.db import models
 from django.db.models.functions import Now
 
-from shop.sharding.models import KernelModel
+from shop.sharding.models import PlacedModel
 
 
-class IdempotencyClaim(KernelModel):
+class IdempotencyClaim(PlacedModel):
     """One caller's key: who works on it until when, under which ID the effect is made, and the answer."""
 
     class State(models.TextChoices):
         RUNNING = "running"
         DONE = "done"
 
-    id = models.BigIntegerField(primary_key=True)
     principal = models.CharField(max_length=40)
     key = models.CharField(max_length=255)
     fingerprint = models.CharField(max_length=64)

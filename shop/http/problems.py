@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -72,6 +72,28 @@ class MalformedRequest(ContextError):
         self.code = code  # type: ignore[misc]  # one class for the few codes of the edge
 
 
+class UnknownFieldError(InvalidError):
+    """The body has a field that this operation does not know."""
+
+    code = "unknown_field"
+
+
+class InvalidIdError(InvalidError):
+    """An ID in the request is damaged or of another type."""
+
+    code = "invalid_id"
+
+
+_NAMED: Final = (UnknownFieldError.code, InvalidIdError.code)
+
+
+def invalid(faults: Sequence[Fault]) -> HttpResponse:
+    """The problem that a body with ``faults`` is; it has the code of a fault where the API promises that."""
+    found = {fault.code for fault in faults}
+    code = next((named for named in _NAMED if named in found), InvalidError.code)
+    return problem(422, code, "the request is not valid", faults)
+
+
 def problem(
     status: int,
     code: str,
@@ -108,11 +130,6 @@ def problem_of(error: Exception) -> HttpResponse:
     """The problem that an exception is to a client; what nobody expected is logged and told as 500 without detail."""
     if isinstance(error, MalformedRequest):
         return problem(error.status, error.code, error.detail)
-    for kind, status, code, detail in _FOREIGN:
-        if isinstance(error, kind):
-            if status == HTTPStatus.SERVICE_UNAVAILABLE:
-                log.warning("database_unavailable", error=type(error).__name__)
-            return problem(status, code, detail)
     if isinstance(error, RateLimitedError):
         later = {"Retry-After": str(error.standing.reset_seconds), **error.standing.headers()}
         return problem(429, error.code, error.detail, headers=later)
@@ -120,6 +137,11 @@ def problem_of(error: Exception) -> HttpResponse:
         status = status_of(type(error))
         if status != HTTPStatus.INTERNAL_SERVER_ERROR:
             return problem(status, error.code, error.detail, error.faults)
+    for kind, status, code, detail in _FOREIGN:
+        if isinstance(error, kind):
+            if status == HTTPStatus.SERVICE_UNAVAILABLE:
+                log.warning("database_unavailable", error=type(error).__name__)
+            return problem(status, code, detail)
     log.error("unhandled_error", error=type(error).__name__, exc_info=error)
     return problem(500, "internal_error", "the error is ours and has been logged")
 

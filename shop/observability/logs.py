@@ -1,10 +1,12 @@
 """Log lines as JSON on standard error. Named in the settings; no secrets, no personal data, no locals."""
 
 import logging.config
+import os
 import sys
-from typing import Any
+from typing import Any, Final
 
 import structlog
+from pydantic_core import to_json
 from structlog.typing import EventDict, WrappedLogger
 
 from shop.observability.errors import report
@@ -38,11 +40,14 @@ def _mask(errors: Any) -> None:
             _mask(group)
 
 
+STANDARD_ERROR: Final = 2
+HANDLER: Final = "lines"
+_TIME: Final = structlog.processors.TimeStamper(fmt="iso", utc=True)
 _PROCESSORS: tuple[structlog.typing.Processor, ...] = (
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     _add_trace,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    _TIME,
     _report,
     structlog.processors.ExceptionRenderer(
         structlog.tracebacks.ExceptionDictTransformer(show_locals=False, max_frames=20)
@@ -65,6 +70,26 @@ def configure(level: str) -> None:
     logging.config.dictConfig(dict_config(level))
 
 
+class RequestLog:
+    """For what is told of every request: the same lines, written without the standard library's records.
+
+    Those cost three times what the line itself does. Who listens beside our own handler gets the lines as all others.
+    No exceptions here: their values are not masked.
+    """
+
+    def __init__(self, name: str, level: str) -> None:
+        self._usual = structlog.get_logger(name)
+        self._told = getattr(logging, level) <= logging.INFO
+
+    def info(self, event: str, **fields: object) -> None:
+        """Write one line."""
+        if logging.root.handlers != [logging.getHandlerByName(HANDLER)]:
+            self._usual.info(event, **fields)
+        elif self._told:
+            line = {**structlog.contextvars.get_contextvars(), **fields, "event": event, "level": "info"}
+            os.write(STANDARD_ERROR, to_json(_TIME(None, "", _add_trace(None, "", line))) + b"\n")
+
+
 def dict_config(level: str) -> dict[str, Any]:
     """The standard library's half of the configuration."""
     return {
@@ -80,7 +105,7 @@ def dict_config(level: str) -> dict[str, Any]:
                 ],
             }
         },
-        "handlers": {"lines": {"class": "logging.StreamHandler", "stream": sys.stderr, "formatter": "json"}},
-        "root": {"handlers": ["lines"], "level": level},
+        "handlers": {HANDLER: {"class": "logging.StreamHandler", "stream": sys.stderr, "formatter": "json"}},
+        "root": {"handlers": [HANDLER], "level": level},
         "loggers": {"django.request": {"level": "CRITICAL"}, "django.security": {"level": "CRITICAL"}},
     }

@@ -5,7 +5,7 @@ Labels come from the code (a route template, an operation, a policy), never from
 
 from typing import Final
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 UNKNOWN: Final = "unknown"
@@ -26,6 +26,41 @@ LIMITS_REFUSED = Counter(
     "shop_limits_refused_total",
     "Requests refused by a rate limit, by policy.",
     ("policy",),
+)
+DATABASE_DOWN = Gauge(
+    "shop_database_down",
+    "Processes of this server to which a database does not answer.",
+    ("database",),
+    multiprocess_mode="sum",
+)
+DATABASE_REFUSED = Counter(
+    "shop_database_refused_total",
+    "Waits for a database that were ended or not begun: it is down, enough threads wait, or no connection is free.",
+    ("database", "reason"),
+)
+
+DATABASE_CONNECTIONS = Gauge(
+    "shop_database_connections",
+    "Connections of this server to a database, in use or idle; looked at each second.",
+    ("database", "state"),
+    multiprocess_mode="sum",
+)
+DATABASE_WAITING = Gauge(
+    "shop_database_waiting",
+    "Threads that wait for a connection to a database; looked at each second.",
+    ("database",),
+    multiprocess_mode="sum",
+)
+DATABASE_WAITED = Histogram(
+    "shop_database_wait_seconds",
+    "Waits for a connection, of those that found none idle and no place for a new one.",
+    ("database",),
+    buckets=(0.005, 0.02, 0.1, 0.3, 0.8),
+)
+DATABASE_OPENED = Counter(
+    "shop_database_opened_total",
+    "Connections opened to a database.",
+    ("database",),
 )
 
 _of_route: dict[tuple[str, str, str, int], Histogram] = {}

@@ -7,12 +7,15 @@ takes the lowest free place, and whoever takes the place of a dead one counts on
 import fcntl
 import os
 import shutil
+from functools import cache
 from pathlib import Path
 from typing import Final, TextIO
 
 FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
+NOWHERE: Final = "nowhere"
+"""The place of a process that forks others and does not count itself."""
 
-_held: list[TextIO] = []
+_held: list[tuple[int, TextIO]] = []
 
 
 def empty_folder(folder: Path) -> Path:
@@ -22,19 +25,27 @@ def empty_folder(folder: Path) -> Path:
     return folder
 
 
-def take_place() -> int | None:
-    """Count in the files of this process's place from now on; None where the counts are not shared."""
-    folder = os.environ.get(FOLDER)
-    if not folder:
-        return None
-    from prometheus_client import values  # noqa: PLC0415  it looks at the environment when it is imported
+@cache
+def share_counts() -> None:
+    """Let the counts of this process, and of those that it forks, be kept by place; nothing where none are shared."""
+    if os.environ.get(FOLDER):
+        from prometheus_client import values  # noqa: PLC0415  it looks at the environment when it is imported
 
-    place = _free_place(Path(folder))
-    values.ValueClass = values.MultiProcessValue(process_identifier=lambda: place)  # type: ignore[no-untyped-call]
-    return place
+        values.ValueClass = values.MultiProcessValue(process_identifier=_place)  # type: ignore[no-untyped-call]
 
 
-def _free_place(folder: Path) -> int:
+def take_place() -> None:
+    """Count in the files of a place of this process's own from now on; nothing where no counts are shared."""
+    share_counts()
+    if folder := os.environ.get(FOLDER):
+        _held.append(_free_place(Path(folder)))
+
+
+def _place() -> int | str:
+    return _held[-1][0] if _held else NOWHERE
+
+
+def _free_place(folder: Path) -> tuple[int, TextIO]:
     """The lowest number that no living process holds; the system frees it when this one ends, however that happens."""
     place = 0
     while True:
@@ -45,5 +56,4 @@ def _free_place(folder: Path) -> int:
             lock.close()
             place += 1
         else:
-            _held.append(lock)
-            return place
+            return place, lock

@@ -3,13 +3,12 @@
 from django.db import models
 from django.db.models.functions import Now
 
-from shop.sharding.models import KernelModel
+from shop.sharding.models import PlacedModel
 
 
-class Outcome(KernelModel):
+class Outcome(PlacedModel):
     """Result or declared error of a command, committed with its effect."""
 
-    id = models.BigIntegerField(primary_key=True)
     caller = models.CharField(max_length=50)
     method = models.CharField(max_length=100)
     key = models.CharField(max_length=255)

@@ -15,6 +15,7 @@ from shop.sharding.models import (
     UniqueValue,
     WorkerLease,
 )
+from shop.staff.account_screen import StaffUserAdmin
 from shop.staff.models import StaffUser
 from shop.staff.screens import replace_editable_screens, show
 from shop.staff.sign_in import SignInForm
@@ -24,7 +25,7 @@ admin.site.index_title = "Staff"
 
 admin.site.login_form = SignInForm
 replace_editable_screens()
-show(StaffUser, "email", "name", "is_active", "is_superuser", hidden=("password",))
+admin.site.register(StaffUser, StaffUserAdmin)
 show(DatabaseIdentity, "context", "alias", "created_at")
 show(ShardSlice, "hi", "owned", "epoch")
 show(UniqueValue, "kind", "state", "reserved_at", hidden=("value",))

@@ -34,7 +34,7 @@ def seen(status, headers, body, method="GET", path=HERE):
 def test_a_good_answer_passes():
     assert seen(200, JSON, CATEGORY) == []
     assert seen(200, JSON, b"", method="HEAD") == []
-    assert seen(404, PROBLEM, problem(404, "category_not_found")) == []
+    assert seen(404, PROBLEM, problem(404, "not_found")) == []
     assert seen(405, PROBLEM, problem(405, "method_not_allowed"), method="PUT") == []
     assert seen(200, JSON, b"anything", path="/livez") == []
 

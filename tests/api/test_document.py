@@ -8,15 +8,16 @@ import pytest
 from django.core.management import call_command
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from shop.gateway.openapi import as_json, document
+from config.hosting import KNOWN_CONTEXTS
+from shop.gateway.openapi import as_json, document, problem_page
 from shop.gateway.openapi.document import Clash, _add_schemas
 from shop.gateway.openapi.refusals import problem_codes
 from shop.gateway.routes import Who, operations_of
 from tests.api.promised import AT_THE_ROOT, NOT_YET, promises
+from tests.docs.pages import ROOT
 
 pytestmark = pytest.mark.once
 
-CONTEXTS = ("auth", "catalog", "ordering")
 EVERYWHERE = {400: "bad_request", 429: "rate_limited", 500: "internal_error", 503: "unavailable"}
 
 
@@ -38,7 +39,7 @@ def codes_of(whole, operation):
     return {status: problem_codes(answer) for status, answer in answers.items() if problem_codes(answer)}
 
 
-@pytest.mark.parametrize("context", ["", *CONTEXTS])
+@pytest.mark.parametrize("context", ["", *KNOWN_CONTEXTS])
 def test_it_is_valid_openapi_3_1(context):
     found = json.loads(as_json(context))
     assert found["openapi"] == "3.1.0"
@@ -86,13 +87,13 @@ def test_an_operation_is_as_promised(whole, promise):
 def test_it_has_every_route_and_no_other(whole):
     routed = {
         (route.method.lower(), "/" + template.replace("<", "{").replace(">", "}"))
-        for context in CONTEXTS
+        for context in KNOWN_CONTEXTS
         for template, route in operations_of(context)
     }
     assert set(operations(whole)) - {AT_THE_ROOT} == routed
 
 
-@pytest.mark.parametrize("context", CONTEXTS)
+@pytest.mark.parametrize("context", KNOWN_CONTEXTS)
 def test_every_operation_says_what_the_gateway_does(whole, context):
     for template, route in operations_of(context):
         path = "/" + template.replace("<", "{").replace(">", "}")
@@ -105,6 +106,16 @@ def test_every_operation_says_what_the_gateway_does(whole, context):
         assert "<" not in template or 404 in problems, path
         for error in route.errors:
             assert error.code in {code for codes in problems.values() for code in codes}, (path, error)
+
+
+def test_every_operation_says_that_a_shard_may_be_away_and_when_to_come_again(whole):
+    responses = whole["components"]["responses"]
+    of_contexts = [each for at, each in operations(whole).items() if at != AT_THE_ROOT]
+    for operation in of_contexts:
+        answer = operation["responses"]["503"]
+        answer = responses[answer["$ref"].rpartition("/")[2]] if "$ref" in answer else answer
+        assert "shard_unavailable" in problem_codes(answer)
+        assert "Retry-After" in answer["headers"]
 
 
 # ---- for those who read it -----------------------------------------------------------------------------------
@@ -134,7 +145,7 @@ def test_every_body_is_closed_and_every_component_is_used(whole):
 
 
 def test_a_contexts_document_is_its_part_of_the_whole(whole):
-    parts = [json.loads(as_json(context)) for context in CONTEXTS]
+    parts = [json.loads(as_json(context)) for context in KNOWN_CONTEXTS]
     assert {path: at for part in parts for path, at in part["paths"].items()} == whole["paths"]
     assert {name: each for part in parts for name, each in part["components"]["schemas"].items()} == whole[
         "components"
@@ -176,3 +187,24 @@ def test_a_command_prints_it(context):
     out = StringIO()
     call_command("openapi", *(["--context", context] if context else []), stdout=out)
     assert out.getvalue().encode() == as_json(context) + b"\n"
+
+
+def test_the_page_of_problem_codes_is_what_the_document_says():
+    out = StringIO()
+    call_command("openapi", "--problem-codes", stdout=out)
+    page = (ROOT / "docs" / "problem-codes.md").read_text()
+    assert page == out.getvalue(), (
+        "renew it: .venv/bin/python manage.py openapi --problem-codes > docs/problem-codes.md"
+    )
+
+
+def test_the_page_has_every_code_that_an_operation_answers(whole):
+    page = problem_page(whole)
+    codes = {
+        (code, status)
+        for operation in operations(whole).values()
+        for status, found in codes_of(whole, operation).items()
+        for code in found
+    }
+    assert len(codes) > 50
+    assert [pair for pair in codes if f"| `{pair[0]}` | {pair[1]} | " not in page] == []

@@ -125,10 +125,14 @@ def kernel_word_imports(root: Path) -> list[str]:
     ]
 
 
+def _is_command(path: Path) -> bool:
+    return path.is_file() and path.suffix != ".py" and path.name not in SOURCED
+
+
 def mute_scripts(root: Path) -> list[str]:
     """Scripts that can't be run as they are, or don't answer ``--help``."""
     found = []
-    for script in sorted(path for path in (root / "scripts").iterdir() if path.name not in SOURCED):
+    for script in sorted(path for path in (root / "scripts").iterdir() if _is_command(path)):
         if not script.stat().st_mode & 0o111:
             found.append(f"{script.name} is not executable")
             continue

@@ -27,6 +27,7 @@ PLANTS = [
     ("django.db.models.signals", "from django.db.models.signals import post_save"),
     ("django.db.models.signals", "from django.db.models import signals"),
     ("django.db.models.signals", "from django.db import models\n\nmodels.signals.post_save.connect(print)"),
+    ("django.db.models.expressions.RawSQL", "from django.db.models.expressions import RawSQL"),
     (
         "django.db.transaction.atomic",
         "from django.db import transaction\n\nwith transaction.atomic():\n    pass",

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-HOUSES = ("config", "contexts", "shop")
+HOUSES = ("scripts", "config", "contexts", "shop")
 
 
 def copy_of_the_houses(target: Path) -> Path:

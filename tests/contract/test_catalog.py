@@ -10,19 +10,23 @@ from contexts.catalog.contract import (
     OutOfStockError,
     Refusal,
     ReservationCancelledError,
+    ReservationState,
+    ReservedLine,
     StockRequest,
     StockState,
     StockWouldBeNegativeError,
     VariantNotFoundError,
 )
 from contexts.catalog.domain import ProductStatus
+from contexts.catalog.services.reservations import expire_due
 from contexts.catalog.tests.factories import assert_the_books_balance, variant_on
 from shop.contract import CommandKeyReusedError, Money, NotAuthorized
 from shop.services import acting_as, resolve
-from shop.sharding import new_id
+from shop.services.pipeline import BatchTooLarge
+from shop.sharding import aliases_of, new_id
 from tests.contract.transports import WAYS, Twice, travelling
 
-pytestmark = pytest.mark.django_db(databases=["catalog_0", "catalog_1"])
+pytestmark = pytest.mark.django_db(databases=aliases_of("catalog"))
 
 
 @pytest.fixture(params=WAYS, autouse=True)
@@ -146,6 +150,65 @@ def test_cancel_is_final(catalog, cups, order):
         catalog.reserve(order_id=order, lines=lines(*cups), expires_at=later())
     with pytest.raises(ReservationCancelledError):
         catalog.commit(order_id=order, variant_ids=cups)
+
+
+def said(catalog, *orders):
+    """Quantity and state by variant, for each order."""
+    return [
+        {line.variant_id: (line.quantity, line.state.value) for line in lines}
+        for lines in catalog.reservations(order_ids=orders)
+    ]
+
+
+def test_reservations_come_in_the_order_asked_with_what_became_of_them(catalog, cups, order):
+    other, stranger = str(new_id("catalog")), str(new_id("catalog"))
+    catalog.reserve(order_id=order, lines=lines(*cups), expires_at=later())
+    catalog.reserve(order_id=other, lines=lines(cups[1], quantity=3), expires_at=later())
+    assert said(catalog, other, stranger, order) == [
+        {cups[1]: (3, "held")},
+        {},
+        {cups[0]: (2, "held"), cups[1]: (2, "held")},
+    ]
+
+
+def test_reservations_tell_sold_from_held_and_what_was_given_back(catalog, cups, order):
+    catalog.reserve(order_id=order, lines=lines(*cups), expires_at=later())
+    catalog.commit(order_id=order, variant_ids=cups[:1])
+    assert said(catalog, order) == [{cups[0]: (2, "sold"), cups[1]: (2, "held")}]
+    catalog.cancel(order_id=order, variant_ids=cups)
+    assert said(catalog, order) == [{cups[0]: (2, "released"), cups[1]: (2, "released")}]
+
+
+def test_reservations_whose_time_is_over_are_expired_and_not_released(catalog, cups, order):
+    catalog.reserve(order_id=order, lines=lines(cups[0]), expires_at=later() - timedelta(minutes=11))
+    expire_due(datetime.now(UTC))
+    [[line]] = catalog.reservations(order_ids=[order])
+    assert line == ReservedLine(variant_id=cups[0], quantity=2, state=ReservationState.EXPIRED)
+
+
+def test_what_was_given_back_before_it_came_was_of_no_pieces(catalog, cups, order):
+    catalog.cancel(order_id=order, variant_ids=cups[:1])
+    assert said(catalog, order) == [{cups[0]: (0, "released")}]
+
+
+def test_more_orders_at_once_than_the_contract_allows_are_refused(catalog):
+    with pytest.raises(BatchTooLarge):
+        catalog.reservations(order_ids=["1"] * 201)
+
+
+def test_orders_that_were_sold_something_come_page_by_page_each_once(catalog, cups):
+    # given five orders of pieces on both shards: three bought them, one gave them back, one still holds them
+    orders = sorted(str(new_id("catalog")) for _ in range(5))
+    for each in orders:
+        catalog.reserve(order_id=each, lines=lines(*cups, quantity=1), expires_at=later())
+    for each in orders[:4]:
+        catalog.commit(order_id=each, variant_ids=cups)
+    catalog.cancel(order_id=orders[0], variant_ids=cups)
+    # then they come in the order of their numbers, behind the last one seen
+    first = catalog.orders_sold_to(after="0", limit=3)
+    ascending = sorted(orders[:4], key=int)
+    assert (list(first), list(catalog.orders_sold_to(after=first[-1], limit=3))) == (ascending[:3], ascending[3:])
+    assert catalog.orders_sold_to(after=ascending[3], limit=3) == ()
 
 
 def test_adjust_stock_adds_once_per_command(catalog, cups):

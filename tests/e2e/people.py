@@ -24,7 +24,11 @@ class Staff:
 
     def __init__(self, shop: ShopServer) -> None:
         self.shop = shop
-        self.token = shop.call("POST", "/api/v1/auth/staff/token", STAFF).json["access"]
+        self.sign_in()
+
+    def sign_in(self) -> None:
+        """For the next five minutes."""
+        self.token = self.shop.call("POST", "/api/v1/auth/staff/token", STAFF).json["access"]
 
     def product(self, name: str, stock: int, price: int = 1299, category: str | None = None) -> str:
         """A new product with one variant; returns the variant's ID."""
@@ -62,9 +66,14 @@ class Customer:
 
     def __init__(self, shop: ShopServer) -> None:
         self.shop = shop
-        who = {"email": f"{secrets.token_hex(6)}@example.com", "password": PASSWORD}
-        assert shop.call("POST", "/api/v1/auth/register", who).status == 201
-        self.token = shop.call("POST", "/api/v1/auth/token", who).json["access"]
+        self.email = f"{secrets.token_hex(6)}@example.com"
+        self.who = {"email": self.email, "password": PASSWORD}
+        assert shop.call("POST", "/api/v1/auth/register", self.who).status == 201
+        self.sign_in()
+
+    def sign_in(self) -> None:
+        """For the next five minutes."""
+        self.token = self.shop.call("POST", "/api/v1/auth/token", self.who).json["access"]
 
     def order(self, *lines: tuple[str, int], key: str = "") -> Answer:
         wanted = [{"variant_id": variant, "quantity": pieces} for variant, pieces in lines]

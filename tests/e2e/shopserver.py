@@ -1,13 +1,18 @@
 """A shop in processes of its own, started and killed like an operator would, on the engine that the suite runs on."""
 
+import atexit
 import json
 import os
+import re
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from functools import cache
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -15,10 +20,12 @@ from urllib.parse import urlsplit
 
 import psycopg
 
+from config.hosting import KNOWN_CONTEXTS
+from config.testing import SHARDS as USUAL
 from tests.documented import undocumented
+from tests.shards import SHARDS
 
 ROOT = Path(__file__).resolve().parents[2]
-CONTEXTS = ("auth", "catalog", "ordering")
 STAFF = {"email": "staff@example.com", "password": "a staff password of length"}
 READY_SECONDS = 30.0
 
@@ -35,30 +42,58 @@ class Answer:
 
 
 class ShopServer:
-    """One server on a free port. Databases and files last until `remove`, so it can be killed and started again."""
+    """One server on a free port. Databases and files last until `remove`, so it can be killed and started again.
 
-    def __init__(self, home: Path, **environment: str) -> None:
+    Its databases are copies of some that were migrated once; ``migrated=False`` leaves that to the server. Each context
+    has ``shards`` of them; as many as it has unless told are not told.
+    """
+
+    def __init__(self, home: Path, *, migrated: bool = True, shards: int = SHARDS, **environment: str) -> None:
         self.home = home
+        self.shards = shards
         self.port = free_port()
         self._databases: list[str] = []
-        self._environment = {**self._engine(), **environment}
+        self._environment = {**self._engine(migrated_databases(shards) if migrated else None), **environment}
         self._process: subprocess.Popen[bytes] | None = None
 
-    def _engine(self) -> dict[str, str]:
+    def _engine(self, template: "ShopServer | None") -> dict[str, str]:
         if os.environ.get("SHOP_TEST_ENGINE") != "postgres":
-            return {}
-        server = os.environ.get("TEST_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/postgres")
+            for file in template.home.glob("*_?.sqlite3") if template else ():
+                shutil.copy(file, self.home)
+            told = KNOWN_CONTEXTS if self.shards != USUAL else ()
+            return {f"{context.upper()}_DATABASES": self._files(context) for context in told}
         run = secrets.token_hex(4)
         urls: dict[str, str] = {}
-        with psycopg.connect(server, autocommit=True) as admin:
-            for context in CONTEXTS:
-                names = [f"shop_e2e_{run}_{context}_{n}" for n in range(2)]
+        with psycopg.connect(postgres(), autocommit=True) as admin:
+            for context in KNOWN_CONTEXTS:
+                names = [f"shop_e2e_{run}_{context}_{n}" for n in range(self.shards)]
                 for name in names:
-                    admin.execute(f'CREATE DATABASE "{name}"')
-                self._databases += names
-                place = urlsplit(server)
+                    copied = f' TEMPLATE "{template._databases[len(self._databases)]}"' if template else ""
+                    admin.execute(f'CREATE DATABASE "{name}"{copied}')
+                    self._databases.append(name)
+                place = urlsplit(postgres())
                 urls[f"{context.upper()}_DATABASES"] = ",".join(place._replace(path=f"/{n}").geturl() for n in names)
         return urls
+
+    def _files(self, context: str) -> str:
+        return ",".join(f"sqlite:///{context}_{number}.sqlite3" for number in range(self.shards))
+
+    def aliases(self, *contexts: str) -> list[str]:
+        """Names of all its databases, or of those of ``contexts``."""
+        return [f"{context}_{number}" for context in contexts or KNOWN_CONTEXTS for number in range(self.shards)]
+
+    def database(self, alias: str) -> str:
+        """URL of one of its databases."""
+        context, _, number = alias.rpartition("_")
+        urls = self._environment.get(f"{context.upper()}_DATABASES") or self._files(context)
+        return urls.split(",")[int(number)]
+
+    def reach(self, alias: str, *, port: int) -> None:
+        """Have one of its databases behind another port of this machine."""
+        name = f"{alias.rpartition('_')[0].upper()}_DATABASES"
+        place = urlsplit(self.database(alias))
+        there = place._replace(netloc=place.netloc.replace(f":{place.port}", f":{port}")).geturl()
+        self._environment[name] = self._environment[name].replace(self.database(alias), there)
 
     def environment(self, **more: str) -> dict[str, str]:
         """What a command of this shop runs with; nothing of the test run leaks in."""
@@ -114,6 +149,12 @@ class ShopServer:
             return True
         return False
 
+    def workers(self) -> list[int]:
+        """Process IDs of the server's workers, from the oldest on."""
+        assert self._process is not None
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        return [int(number) for number in children.read_text().split()]
+
     def log(self) -> str:
         return (self.home / "server.log").read_text(errors="replace")
 
@@ -122,10 +163,20 @@ class ShopServer:
         if self._process is not None:
             self.kill()
         if self._databases:
-            server = os.environ.get("TEST_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/postgres")
-            with psycopg.connect(server, autocommit=True) as admin:
+            with psycopg.connect(postgres(), autocommit=True) as admin:
                 for name in self._databases:
                     admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def figure(self, name: str, **labels: str) -> float | None:
+        """The sum of the series of `/metrics` whose labels include these; None where there is none."""
+        page = self.call("GET", "/metrics")
+        assert page.status == 200
+        found = [
+            float(line.rpartition(" ")[2])
+            for line in page.body.decode().splitlines()
+            if re.match(rf"{name}[{{ ]", line) and all(f'{key}="{wanted}"' in line for key, wanted in labels.items())
+        ]
+        return sum(found) if found else None
 
     def call(self, method: str, path: str, body: Any = None, token: str = "", key: str = "") -> Answer:
         """One request on a connection of its own."""
@@ -144,6 +195,23 @@ class ShopServer:
         found = undocumented(method, urlsplit(path).path, answer.status, answer.headers, answer.body)
         assert not found, found
         return answer
+
+
+@cache
+def migrated_databases(shards: int) -> ShopServer:
+    """What servers of this run with so many shards begin with; made once, and gone with the run."""
+    place = Path(tempfile.mkdtemp(prefix="shop-e2e-"))
+    made = ShopServer(place, migrated=False, shards=shards)
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    atexit.register(made.remove)
+    done = made.manage("migrate_contexts")
+    assert done.returncode == 0, done.stderr
+    return made
+
+
+def postgres() -> str:
+    """The server on which databases are made."""
+    return os.environ.get("TEST_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 
 
 def free_port() -> int:

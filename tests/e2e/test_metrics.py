@@ -1,9 +1,7 @@
 """`/metrics` of a real server: one truth over all workers, through crashes of workers and of the server."""
 
 import os
-import re
 import signal
-from pathlib import Path
 
 import pytest
 
@@ -17,25 +15,8 @@ def busy_shop(fresh_shop):
     return fresh_shop.start(SERVER_WORKERS=WORKERS)
 
 
-def value(shop, name, **labels):
-    """The value of a series whose labels include these; None where there is no such series."""
-    page = shop.call("GET", "/metrics")
-    assert page.status == 200
-    found = [
-        float(line.rpartition(" ")[2])
-        for line in page.body.decode().splitlines()
-        if re.match(rf"{name}[{{ ]", line) and all(f'{key}="{wanted}"' in line for key, wanted in labels.items())
-    ]
-    return sum(found) if found else None
-
-
 def livez_count(shop):
-    return value(shop, "shop_request_seconds_count", route="livez")
-
-
-def workers_of(shop):
-    children = Path(f"/proc/{shop._process.pid}/task/{shop._process.pid}/children")
-    return [int(number) for number in children.read_text().split()]
+    return shop.figure("shop_request_seconds_count", route="livez")
 
 
 def test_every_worker_tells_the_sum_of_all(busy_shop):
@@ -46,7 +27,7 @@ def test_every_worker_tells_the_sum_of_all(busy_shop):
 def test_a_worker_that_was_killed_is_neither_lost_nor_counted_twice(busy_shop):
     # given counts of workers that are killed
     in_parallel([lambda: busy_shop.call("GET", "/livez")] * 50, threads=8)
-    before = set(workers_of(busy_shop))
+    before = set(busy_shop.workers())
     for worker in before:
         os.kill(worker, signal.SIGKILL)
     eventually(lambda: _is_back(busy_shop, before), seconds=40)
@@ -59,7 +40,7 @@ def test_a_worker_that_was_killed_is_neither_lost_nor_counted_twice(busy_shop):
 
 def _is_back(shop, gone):
     try:
-        alive = set(workers_of(shop))
+        alive = set(shop.workers())
         return len(alive) == int(WORKERS) and not alive & gone and shop.call("GET", "/readyz").status == 200
     except OSError:
         return False
@@ -78,12 +59,12 @@ def test_an_order_is_seen(busy_shop):
     buyer = Customer(busy_shop)
     assert buyer.pay(buyer.order((teapot, 2)).json).status == 201
     assert buyer.order((teapot, 2)).status == 409
-    assert value(busy_shop, "shop_request_seconds_count", context="ordering", route="api/v1/ordering/orders") == 2
+    assert busy_shop.figure("shop_request_seconds_count", context="ordering", route="api/v1/ordering/orders") == 2
     calls = {
-        outcome: value(busy_shop, "shop_service_call_seconds_count", operation="catalog.reserve", outcome=outcome)
+        outcome: busy_shop.figure("shop_service_call_seconds_count", operation="catalog.reserve", outcome=outcome)
         for outcome in ("ok", "out_of_stock")
     }
     assert calls == {"ok": 1.0, "out_of_stock": 1.0}
-    eventually(lambda: value(busy_shop, "shop_orders", status="placed") == 1.0, seconds=40)
-    assert value(busy_shop, "shop_database_up") == 6.0
-    assert value(busy_shop, "shop_outbox_pending") is not None
+    eventually(lambda: busy_shop.figure("shop_orders", status="placed") == 1.0, seconds=40)
+    assert busy_shop.figure("shop_database_up") == len(busy_shop.aliases())
+    assert busy_shop.figure("shop_outbox_pending") is not None

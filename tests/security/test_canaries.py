@@ -26,8 +26,7 @@ from shop.sharding.readiness import all_aliases
 from shop.staff.models import StaffUser
 from tests.plugin import bearer, make_principal
 
-ALIASES = [f"{context}_{n}" for context in ("auth", "catalog", "ordering") for n in range(2)]
-pytestmark = pytest.mark.django_db(databases=ALIASES, transaction=True)
+pytestmark = pytest.mark.django_db(databases=all_aliases(), transaction=True)
 
 JSON = "application/json"
 EMAIL = "canary.mail@example.org"

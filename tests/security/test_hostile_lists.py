@@ -50,6 +50,13 @@ def test_a_limit_is_a_whole_number_from_1_to_100():
     assert len(found[422, "invalid"]) >= 5 * len(LIMITS)
 
 
+def test_a_limit_at_fault_is_told_before_anybody_looks_for_what_the_path_names():
+    world = make_world()
+    [each] = [each for each in operations() if each.template.endswith("/movements")]
+    url = each.url(each.good(world), variant_id="x")
+    assert asked(each, world, f"{url}?limit=0").refusal == (422, "invalid")
+
+
 def test_of_a_limit_that_comes_twice_the_last_counts():
     world = make_world()
     for each, url in lists(world):

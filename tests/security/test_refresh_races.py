@@ -20,7 +20,7 @@ TOKENS = 1_000
 COPIES = 4
 EXPECTED = Counter({(200, ""): 1, (401, "token_reused"): COPIES - 1})
 
-pytestmark = pytest.mark.django_db(databases=["auth_0", "auth_1"], transaction=True)
+pytestmark = pytest.mark.django_db(databases=aliases_of("auth"), transaction=True)
 
 
 def sign_in() -> str:

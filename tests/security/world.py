@@ -2,6 +2,8 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,11 +58,8 @@ def make_world() -> World:
     product = _post("catalog/products", {"name": "Mug", "category_id": category, "variants": [variant]}, staff)
     customer, other = _account("ada@example.org"), _account("grace@example.org")
     sold = product["variants"][0]["id"]
-    _put(f"ordering/cart/lines/{sold}", {"quantity": 2}, customer)
     _post("auth/me/addresses", ADDRESS, customer)
     signed_in = [_post("auth/token", {"email": "ada@example.org", "password": PASSWORD})["refresh"] for _ in range(2)]
-    shipped = _paid(_order(sold, customer), customer)
-    _post(f"ordering/orders/{shipped}/shipments", {"carrier": "Royal Mail", "tracking_number": "AB1"}, staff)
     return World(
         customer=customer,
         other=other,
@@ -73,21 +72,38 @@ def make_world() -> World:
         empty_category=empty_category,
         product=product["id"],
         variant=sold,
-        address=_post("auth/me/addresses", ADDRESS, customer)["id"],
-        pending=_order(sold, customer),
-        to_cancel=_order(sold, customer),
-        paid=_paid(_order(sold, customer), customer),
-        shipped=shipped,
         theirs={
             "address_id": _post("auth/me/addresses", ADDRESS, other)["id"],
             "order_id": _paid(_order(sold, other), other),
         },
+        **things_of(customer, sold, staff),
     )
+
+
+def things_of(customer: str, variant: str, staff: str) -> dict[str, Any]:
+    """What the world has of a customer, made with the tokens of both: something in the cart, an address, orders."""
+    _put(f"ordering/cart/lines/{variant}", {"quantity": 2}, customer)
+    shipped = _paid(_order(variant, customer), customer)
+    _post(f"ordering/orders/{shipped}/shipments", {"carrier": "Royal Mail", "tracking_number": "AB1"}, staff)
+    return {
+        "address": _post("auth/me/addresses", ADDRESS, customer)["id"],
+        "pending": _order(variant, customer),
+        "to_cancel": _order(variant, customer),
+        "paid": _paid(_order(variant, customer), customer),
+        "shipped": shipped,
+    }
 
 
 def stored() -> dict[str, Counter[str]]:
     """Every row of every database, by table."""
     found: dict[str, Counter[str]] = {}
+    for table, row in every_row():
+        found.setdefault(table, Counter()).update([repr(row)])
+    return found
+
+
+def every_row() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Table, with its database's alias before it, and values by column, of every row that is business."""
     for alias in all_aliases():
         connection = connections[alias]
         with connection.cursor() as cursor:
@@ -96,16 +112,25 @@ def stored() -> dict[str, Counter[str]]:
                     cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")  # noqa: S608  a name from the database itself
                     names = [column[0] for column in cursor.description]
                     rows = (dict(zip(names, row, strict=True)) for row in cursor.fetchall())
-                    found[f"{alias}.{table}"] = Counter(
-                        repr(row) for row in rows if row.get("status") not in KEPT_STATUS
-                    )
-    return found
+                    yield from ((f"{alias}.{table}", row) for row in rows if row.get("status") not in KEPT_STATUS)
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """What happens inside leaves nothing behind in any database, within a test's transaction."""
+    points = {alias: str(connections[alias].savepoint()) for alias in all_aliases()}
+    try:
+        yield
+    finally:
+        for alias, point in points.items():
+            connections[alias].savepoint_rollback(point)
 
 
 def changes(before: dict[str, Counter[str]], after: dict[str, Counter[str]]) -> list[str]:
     """Rows that are there more or less often than they were."""
-    gone = [f"- {name}: {row}" for name, rows in before.items() for row in rows - after[name]]
-    return gone + [f"+ {name}: {row}" for name, rows in after.items() for row in rows - before[name]]
+    nothing: Counter[str] = Counter()
+    gone = [f"- {name}: {row}" for name, rows in before.items() for row in rows - after.get(name, nothing)]
+    return gone + [f"+ {name}: {row}" for name, rows in after.items() for row in rows - before.get(name, nothing)]
 
 
 def _post(path: str, body: Any, token: str = "") -> Any:

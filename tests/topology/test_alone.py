@@ -6,10 +6,11 @@ import sys
 
 import pytest
 
-from tests.e2e.shopserver import CONTEXTS, ROOT
+from config.hosting import KNOWN_CONTEXTS
+from tests.e2e.shopserver import ROOT
 
 
-@pytest.mark.parametrize("context", CONTEXTS)
+@pytest.mark.parametrize("context", KNOWN_CONTEXTS)
 def test_a_context_alone_passes_its_own_tests(context, tmp_path):
     environment = {**os.environ, "CONTEXTS": context, "SHOP_HOME": str(tmp_path)}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"contexts/{context}"]

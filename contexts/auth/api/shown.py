@@ -5,7 +5,8 @@ from typing import Any, Final
 from rest_framework import serializers
 
 from contexts.auth.domain import Account, AddressCard, Tokens
-from shop.http.drf import PublicIdField, moment, page_of
+from shop.http.drf import PublicIdField, page_of
+from shop.http.rendering import moment
 from shop.sharding.public_ids import public_id
 
 

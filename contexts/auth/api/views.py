@@ -2,7 +2,7 @@
 
 from typing import Any, Final, cast
 
-from django.http import HttpResponse, JsonResponse
+from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.request import Request
@@ -34,6 +34,7 @@ from shop.http.drf import read
 from shop.http.idempotency import answering, resource_id
 from shop.http.ids import from_path
 from shop.http.paging import cursor, limit_of, position
+from shop.http.rendering import answer
 
 CONTEXT: Final = "auth"
 NOT_STORED: Final = {"Cache-Control": "no-store"}
@@ -107,7 +108,7 @@ class AddressesView(APIView):
         page = services.list_addresses(customer_id=caller.key, limit=limit_of(query), after=position(name, query))
         following = cursor(name, [page.rows[-1].id]) if page.more else None
         shown = {"data": [address_json(each) for each in page.rows], "next_cursor": following}
-        return JsonResponse(shown, headers=NOT_STORED)
+        return answer(shown, headers=NOT_STORED)
 
     @extend_schema(operation_id="add_address", request=AddressIn, responses={201: AddressOut})
     def post(self, request: Request) -> HttpResponse:
@@ -129,7 +130,7 @@ class AddressView(APIView):
         caller, fields = _caller(request), _said(read(request, AddressChange))
         number = from_path("adr", address_id)
         changed = services.change_address(address_id=number, customer_id=caller.key, fields=fields)
-        return JsonResponse(address_json(changed), headers=NOT_STORED)
+        return answer(address_json(changed), headers=NOT_STORED)
 
     @extend_schema(operation_id="remove_address", request=None, responses={204: None})
     def delete(self, request: Request, address_id: str) -> HttpResponse:
@@ -156,4 +157,4 @@ def _said(body: dict[str, Any]) -> dict[str, str]:
 
 
 def _created(address: AddressCard) -> HttpResponse:
-    return JsonResponse(address_json(address), status=status.HTTP_201_CREATED, headers=NOT_STORED)
+    return answer(address_json(address), status=status.HTTP_201_CREATED, headers=NOT_STORED)

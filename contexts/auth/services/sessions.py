@@ -25,6 +25,7 @@ from shop.gateway.tokens import LIFETIME, TokenInvalidError, mint
 from shop.http.limits import SignInAttempts
 from shop.sharding import alias_of, new_id, shard_atomic
 from shop.sharding.public_ids import InvalidPublicId, number_of
+from shop.sharding.together import insert_together
 from shop.staff.accounts import InvalidCredentialsError, active_account, sign_in, verify_password
 
 SECRET_BYTES: Final = 32
@@ -75,14 +76,16 @@ def sign_in_staff(*, email: str, password: str) -> Tokens:
 def _open(account_id: int, role: TokenFamily.Role) -> tuple[TokenFamily, str]:
     """A new family and its first token, in the open transaction."""
     now = datetime.now(UTC)
-    family = TokenFamily.objects.create(
+    family = TokenFamily(
         id=new_id(CONTEXT, near=account_id),
         account_id=account_id,
         role=role,
         created_at=now,
         expires_at=now + REFRESH_LIFETIME,
     )
-    return family, _issue(family)
+    token, refresh = _new_token(family)
+    insert_together(family, token)
+    return family, refresh
 
 
 def refresh_tokens(*, refresh: str) -> Tokens:
@@ -133,7 +136,7 @@ def purge_sessions(*, batch: int = PURGE_BATCH) -> int:
 
 def _purge(old: Any, age: str, batch: int) -> int:
     gone = 0
-    while rows := old.across().page(order=(age, "id"), limit=batch).rows:
+    while rows := old.across(partial=True).page(order=(age, "id"), limit=batch).rows:
         groups: dict[str, list[int]] = {}
         for row in rows:
             groups.setdefault(alias_of(CONTEXT, row.pk), []).append(row.pk)
@@ -173,9 +176,16 @@ def _rotate(family: TokenFamily, digest: str) -> str | None:
 
 
 def _issue(family: TokenFamily) -> str:
+    token, refresh = _new_token(family)
+    token.save(force_insert=True)
+    return refresh
+
+
+def _new_token(family: TokenFamily) -> tuple[RefreshToken, str]:
+    """A row that is not stored yet, and the token as its owner gets it."""
     secret = secrets.token_urlsafe(SECRET_BYTES)
-    RefreshToken.objects.create(id=new_id(CONTEXT, near=family.pk), family_id=family.pk, secret_hash=_hash(secret))
-    return f"{family.session_id}.{secret}"
+    row = RefreshToken(id=new_id(CONTEXT, near=family.pk), family_id=family.pk, secret_hash=_hash(secret))
+    return row, f"{family.session_id}.{secret}"
 
 
 def end_sign_ins(account_id: int, role: str, **which: int) -> None:

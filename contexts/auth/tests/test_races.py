@@ -16,8 +16,9 @@ from contexts.auth.tests.people import (
     signed_in,
     tokens_of,
 )
+from shop.sharding import aliases_of
 
-pytestmark = pytest.mark.django_db(databases=["auth_0", "auth_1"], transaction=True)
+pytestmark = pytest.mark.django_db(databases=aliases_of("auth"), transaction=True)
 
 
 def test_of_eight_who_register_one_address_at_once_one_gets_it(client):

@@ -12,6 +12,7 @@ from shop.events.models import OutboxEvent
 from shop.sharding import alias_of, aliases_of
 from shop.sharding.public_ids import number_of
 from shop.sharding.unique import owner_of_value
+from tests.shards import SHARDS
 
 
 def faults(answer):
@@ -36,9 +37,11 @@ def test_the_address_is_shown_as_it_is_stored(client):
     assert registered(client, "  Grace@Example.ORG ")["email"] == "grace@example.org"
 
 
-def test_customers_lie_on_both_shards_each_in_the_bucket_of_its_id(client):
-    numbers = [number_of("cus", registered(client)["id"]) for _ in range(12)]
-    assert {alias_of("auth", number) for number in numbers} == set(aliases_of("auth"))
+def test_customers_lie_on_every_shard_each_in_the_bucket_of_its_id(client):
+    numbers = []
+    while {alias_of("auth", number) for number in numbers} < set(aliases_of("auth")):
+        numbers.append(number_of("cus", registered(client)["id"]))
+        assert len(numbers) < 20 * SHARDS, "a shard that gets nobody"
     for number in numbers:
         assert Customer.objects.using(alias_of("auth", number)).filter(pk=number).exists()
 
@@ -97,7 +100,7 @@ def test_what_is_no_address_is_refused_at_its_field(client):
 )
 def test_a_body_that_is_not_as_documented_is_refused_at_the_field(client, body, fault):
     answer = post(client, "register", **body)
-    assert refusal(answer) == (422, "invalid")
+    assert refusal(answer) == (422, "unknown_field" if fault[1] == "unknown_field" else "invalid")
     assert faults(answer) == [fault]
 
 

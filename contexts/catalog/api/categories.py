@@ -1,6 +1,6 @@
 """The tree of categories over HTTP."""
 
-from django.http import HttpResponse, JsonResponse
+from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -11,6 +11,7 @@ from contexts.catalog.services import categories, tree
 from shop.http.drf import read
 from shop.http.ids import from_path, from_request
 from shop.http.paging import limit_of, position
+from shop.http.rendering import answer
 
 
 class CategoriesView(APIView):
@@ -32,20 +33,20 @@ class CategoriesView(APIView):
     def post(self, request: Request) -> HttpResponse:
         """Add a category."""
         made = categories.create_category(**read(request, CategoryBody), request_id=request_id(request))
-        return JsonResponse(category_json(made), status=201)
+        return answer(category_json(made), status=201)
 
 
 class CategoryView(APIView):
     @extend_schema(operation_id="show_category", request=None, responses={200: CategoryOut})
     def get(self, _request: Request, category_id: str) -> HttpResponse:
         """One category."""
-        return JsonResponse(category_json(categories.category(from_path("cat", category_id))))
+        return answer(category_json(categories.category(from_path("cat", category_id))))
 
     @extend_schema(operation_id="change_category", request=CategoryChange, responses={200: CategoryOut})
     def patch(self, request: Request, category_id: str) -> HttpResponse:
         """Rename a category, or move it in the tree."""
-        number = from_path("cat", category_id)
-        return JsonResponse(category_json(tree.change_category(number, read(request, CategoryChange))))
+        changes = read(request, CategoryChange)
+        return answer(category_json(tree.change_category(from_path("cat", category_id), changes)))
 
     @extend_schema(operation_id="delete_category", request=None, responses={204: None})
     def delete(self, _request: Request, category_id: str) -> HttpResponse:

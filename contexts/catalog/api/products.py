@@ -54,8 +54,8 @@ class ProductView(APIView):
     @extend_schema(operation_id="change_product", request=ProductChange, responses={200: ProductOut})
     def patch(self, request: Request, product_id: str) -> HttpResponse:
         """Change a product."""
-        number = from_path("prd", product_id)
         changes = read(request, ProductChange)
+        number = from_path("prd", product_id)
         return product_answer(changing.change_product(number, changes, versions=versions_of(request)))
 
     @extend_schema(operation_id="archive_product", request=None, responses={204: None})

@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from django.http import HttpResponse, JsonResponse
+from django.http import HttpResponse
 from rest_framework import serializers
 from rest_framework.request import Request
 
 from contexts.catalog.domain import CategoryCard, MovementCard, MovementReason, ProductCard, ProductStatus, VariantCard
 from shop.contract import Principal
-from shop.http.drf import MoneyOut, PublicIdField, moment, money, page_of
+from shop.http.drf import MoneyOut, PublicIdField, page_of
 from shop.http.idempotency import resource_id
 from shop.http.paging import cursor
+from shop.http.rendering import answer, moment, money
 from shop.sharding.public_ids import public_id
 
 CONTEXT: Final = "catalog"
@@ -92,7 +93,7 @@ def sees_drafts(request: Request) -> bool:
 def listed(name: str, shown: Sequence[dict[str, Any]], last: Sequence[Any] | None) -> HttpResponse:
     """A page of a list; ``last`` is where it ended, None where nothing follows."""
     following = None if last is None else cursor(name, last)
-    return JsonResponse({"data": shown, "next_cursor": following})
+    return answer({"data": shown, "next_cursor": following})
 
 
 def category_json(card: CategoryCard) -> dict[str, Any]:
@@ -122,7 +123,7 @@ def product_json(card: ProductCard) -> dict[str, Any]:
 
 def product_answer(card: ProductCard, *, status: int = 200) -> HttpResponse:
     """A product with its version as ETag."""
-    return JsonResponse(product_json(card), status=status, headers={"ETag": f'"{card.version}"'})
+    return answer(product_json(card), status=status, headers={"ETag": f'"{card.version}"'})
 
 
 def variant_json(card: VariantCard) -> dict[str, Any]:

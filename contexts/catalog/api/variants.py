@@ -1,6 +1,6 @@
 """Variants over HTTP: read by their IDs, added to a product, changed."""
 
-from django.http import HttpResponse, JsonResponse
+from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -14,6 +14,7 @@ from contexts.catalog.services.products import VariantDraft
 from shop.http.drf import read
 from shop.http.idempotency import answering
 from shop.http.ids import from_path
+from shop.http.rendering import answer
 
 
 class VariantsView(APIView):
@@ -28,8 +29,8 @@ class ProductVariantsView(APIView):
     @extend_schema(operation_id="add_variant", request=VariantBody, responses={201: VariantOut})
     def post(self, request: Request, product_id: str) -> HttpResponse:
         """Add a variant to a product."""
-        product = from_path("prd", product_id)
         draft = VariantDraft(**read(request, VariantBody))
+        product = from_path("prd", product_id)
         done = answering(request._request, _created)
         return _created(variants.add_variant(product, draft, request_id=request_id(request), done=done))
 
@@ -38,9 +39,9 @@ class VariantView(APIView):
     @extend_schema(operation_id="change_variant", request=VariantChange, responses={200: VariantOut})
     def patch(self, request: Request, variant_id: str) -> HttpResponse:
         """Change a variant's price or options."""
-        variant = from_path("var", variant_id)
-        return JsonResponse(variant_json(variants.change_variant(variant, **read(request, VariantChange))))
+        changes = read(request, VariantChange)
+        return answer(variant_json(variants.change_variant(from_path("var", variant_id), **changes)))
 
 
 def _created(made: VariantCard) -> HttpResponse:
-    return JsonResponse(variant_json(made), status=201)
+    return answer(variant_json(made), status=201)

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import models
 from django.db.models import F, Func, Q
 
+from contexts.catalog.contract import ProductArchived, ProductChanged, StockDepleted
 from contexts.catalog.domain import MAX_NAME_KEY, MAX_SLUG, LineState, MovementReason, ProductStatus
 from shop.sharding.ids import BUCKETS
 from shop.sharding.sharded import HomeModel, ShardedModel
@@ -84,6 +85,9 @@ class Product(ShardedModel):
     ``name_key``, ``search_text`` and ``price_from`` (the cheapest variant) are made of the rest, for lists.
     """
 
+    id_prefix = "prd"
+    tells = (ProductChanged, ProductArchived)
+
     category_id = models.BigIntegerField()
     name = models.CharField(max_length=200)
     name_key = models.CharField(max_length=MAX_NAME_KEY)
@@ -119,6 +123,7 @@ class Variant(ShardedModel):
     """One thing that can be bought: its price, and its SKU, unique over all shards."""
 
     shard_keys = ("product_id",)
+    id_prefix = "var"
 
     product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="variants")
     sku = models.CharField(max_length=64)
@@ -140,6 +145,9 @@ class StockLevel(ShardedModel):
 
     Its row lock guards everything of the variant's stock: lines and movements are written under it.
     """
+
+    id_prefix = "var"
+    tells = (StockDepleted,)
 
     on_hand = models.BigIntegerField(default=0)
     reserved = models.BigIntegerField(default=0)
@@ -184,6 +192,7 @@ class StockMovement(ShardedModel):
     """Why the number on hand changed; only ever added to. A variant's movements sum up to what is on hand."""
 
     shard_keys = ("variant_id",)
+    id_prefix = "mov"
 
     variant = models.ForeignKey(Variant, on_delete=models.PROTECT, related_name="+")
     delta = models.BigIntegerField()

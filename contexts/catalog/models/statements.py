@@ -1,4 +1,4 @@
-"""Catalog's hot paths as SQL: what is offered, a product whole, pieces held. `services` run them."""
+"""Catalog's hot paths as SQL: what is offered, a product whole, pieces held, stock changed. `services` run them."""
 
 from typing import Final
 
@@ -56,10 +56,10 @@ HOLD: Final = Statement(
     """,
     sqlite=(
         """
-        WITH wanted AS (
-            SELECT l.value AS line_id, v.value AS variant_id, q.value AS quantity
-            FROM json_each(%(lines)s) l JOIN json_each(%(ids)s) v ON v.key = l.key
-            JOIN json_each(%(quantities)s) q ON q.key = l.key
+        WITH wanted AS MATERIALIZED (
+            SELECT json_extract(%(lines)s, '$[' || key || ']') AS line_id, value AS variant_id,
+                   json_extract(%(quantities)s, '$[' || key || ']') AS quantity
+            FROM json_each(%(ids)s)
         ), fit AS (
             SELECT count(*) AS lines FROM wanted w
             JOIN shop_catalog_stocklevel s ON s.id = w.variant_id AND s.on_hand - s.reserved > w.quantity
@@ -85,4 +85,38 @@ HOLD: Final = Statement(
 """Hold ``quantities[i]`` of variant ``ids[i]`` under the new line ``lines[i]``, all or none, and offer what is held.
 
 No rows: something is short, sold out by this, not for sale, or unknown; the ORM's way finds out what. One shard.
+"""
+
+CHANGE: Final = Statement(
+    postgresql="""
+        UPDATE shop_catalog_stocklevel level
+        SET on_hand = level.on_hand + c.on_hand, reserved = level.reserved + c.reserved,
+            event_seq = level.event_seq + c.events
+        FROM unnest(%(ids)s::bigint[], %(on_hand)s::bigint[], %(reserved)s::bigint[], %(events)s::bigint[])
+            AS c (id, on_hand, reserved, events)
+        WHERE level.id = c.id AND level.on_hand - level.reserved >= c.reserved - c.on_hand
+        RETURNING level.id
+    """,
+    sqlite=(
+        """
+        WITH changes AS MATERIALIZED (
+            SELECT value AS id, json_extract(%(on_hand)s, '$[' || key || ']') AS on_hand,
+                   json_extract(%(reserved)s, '$[' || key || ']') AS reserved,
+                   json_extract(%(events)s, '$[' || key || ']') AS events
+            FROM json_each(%(ids)s)
+        )
+        UPDATE shop_catalog_stocklevel
+        SET on_hand = shop_catalog_stocklevel.on_hand + c.on_hand,
+            reserved = shop_catalog_stocklevel.reserved + c.reserved,
+            event_seq = shop_catalog_stocklevel.event_seq + c.events
+        FROM changes c
+        WHERE shop_catalog_stocklevel.id = c.id
+            AND shop_catalog_stocklevel.on_hand - shop_catalog_stocklevel.reserved >= c.reserved - c.on_hand
+        RETURNING id
+        """,
+    ),
+)
+"""Add ``on_hand[i]``, ``reserved[i]`` and ``events[i]`` to the level of variant ``ids[i]``; the IDs of those changed.
+
+A level that has not the free pieces is left out. One shard, in the open transaction.
 """

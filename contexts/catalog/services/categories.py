@@ -10,7 +10,7 @@ from contexts.catalog.domain import MAX_SLUG, CategoryCard, slug_of
 from contexts.catalog.models import Category, CategoryBucket
 from contexts.catalog.services.errors import CategoryNotFoundError, SlugTakenError
 from contexts.catalog.services.placing import CONTEXT
-from shop.contract import Fault
+from shop.contract import Fault, NotFoundError
 from shop.sharding import bucket_of, home_atomic, new_id
 from shop.sharding.public_ids import characters_of
 from shop.sharding.scatter import Page, keyset
@@ -78,7 +78,7 @@ def category(category_id: int) -> CategoryCard:
     """One category.
 
     Raises:
-        CategoryNotFoundError: There is none.
+        NotFoundError: There is none.
     """
     return card(require_category(category_id))
 
@@ -93,7 +93,7 @@ def require_category(category_id: int, *, field: str = "") -> Category:
     """The row.
 
     Raises:
-        CategoryNotFoundError: There is none; ``field`` of the request named it.
+        NotFoundError: There is none; a `CategoryNotFoundError` where ``field`` of the request named it.
     """
     row = Category.objects.filter(pk=category_id).first()
     if row is None:
@@ -101,10 +101,12 @@ def require_category(category_id: int, *, field: str = "") -> Category:
     return row
 
 
-def category_not_found(field: str) -> CategoryNotFoundError:
-    """The error; ``field`` of the request named the category, if it is not empty."""
-    faults = (Fault(field=field, code="category_not_found", detail="there is no such category"),)
-    return CategoryNotFoundError(detail="there is no such category", faults=faults if field else ())
+def category_not_found(field: str) -> NotFoundError:
+    """The error; ``field`` of the request named the category, or its path did if that is empty."""
+    detail = "there is no such category"
+    if not field:
+        return NotFoundError(detail=detail)
+    return CategoryNotFoundError(detail=detail, faults=(Fault(field=field, code="category_not_found", detail=detail),))
 
 
 def require_open(category_id: int, *, field: str = "", lock: bool = False) -> Category:

@@ -1,13 +1,18 @@
-"""Variants as they can be bought now. The provider and reservations come in here."""
+"""Variants as they can be bought now. The provider, reservations and loads in `config` come in here."""
 
 from collections.abc import Iterable, Sequence
+from itertools import batched
+from typing import Final
 
 from contexts.catalog.contract import Offer, Refusal, VariantNotFoundError
-from contexts.catalog.domain import ProductStatus, offer_name
+from contexts.catalog.domain import ProductStatus, offer_name, sku_key
+from contexts.catalog.models import Variant
 from contexts.catalog.models.statements import VARIANTS
 from contexts.catalog.services.placing import CONTEXT, by_shard
 from shop.contract import Money
 from shop.sharding.statements import Row, parsed
+
+SKUS_PER_READ: Final = 500
 
 
 def offers(variant_ids: Sequence[int]) -> tuple[Offer, ...]:
@@ -46,3 +51,13 @@ def _offer(row: Row) -> Offer:
         available=available or 0,
         for_sale=status == ProductStatus.ACTIVE,
     )
+
+
+def variants_with_skus(skus: Iterable[str]) -> dict[str, int]:
+    """Variants by the folded form of their SKU (`sku_key`); SKUs that nothing has are left out.
+
+    Database: one read on every shard for each `SKUS_PER_READ`.
+    """
+    keys = sorted({sku_key(sku) for sku in skus})
+    asked = (Variant.objects.filter(sku_key__in=part).only("sku_key") for part in batched(keys, SKUS_PER_READ))
+    return {row.sku_key: row.pk for rows in asked for row in rows.across().rows()}

@@ -7,6 +7,7 @@ order can't wait for each other in a circle, and a repetition finds in the lines
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from django.db import IntegrityError
@@ -25,7 +26,7 @@ from contexts.catalog.models.statements import HOLD
 from contexts.catalog.services.offering import in_order, offers
 from contexts.catalog.services.placing import CONTEXT, by_shard
 from contexts.catalog.services.stock import Change, add_movements, change_levels, locked_levels
-from shop.sharding import new_id, shard_atomic
+from shop.sharding import new_id, rerouted, shard_atomic
 from shop.sharding.public_ids import public_id
 from shop.sharding.statements import Row
 
@@ -45,6 +46,10 @@ def reserve(*, order_id: int, lines: Sequence[tuple[int, int]], expires_at: date
             raise ValueError("a line asks for one piece at least")
         wanted[variant_id] = wanted.get(variant_id, 0) + quantity
     asked = [variant_id for variant_id, _ in lines]
+    return rerouted(CONTEXT, partial(_reserve, order_id, wanted, asked, expires_at))
+
+
+def _reserve(order_id: int, wanted: Mapping[int, int], asked: Sequence[int], expires_at: datetime) -> tuple[Offer, ...]:
     if held := _hold_all_at_once(order_id, wanted, expires_at):
         return in_order(held, asked)
     try:
@@ -78,7 +83,7 @@ def _hold_at_once(order_id: int, ids: list[int], wanted: Mapping[int, int], expi
     try:
         return HOLD.write(
             CONTEXT,
-            ids[0],
+            *ids,
             order_id=order_id,
             lines=[new_id(CONTEXT, near=each) for each in ids],
             ids=ids,
@@ -107,7 +112,7 @@ def _hold_everywhere(order_id: int, wanted: Mapping[int, int], expires_at: datet
     short: list[Refusal] = []
     for ids in by_shard(wanted):
         if short:
-            levels = {level.pk: level for level in StockLevel.objects.on(ids[0]).filter(pk__in=ids)}
+            levels = {level.pk: level for level in StockLevel.objects.filter(pk__in=ids)}
             short += _short(levels, _to_take(_lines(order_id, ids), ids), wanted)
         else:
             short += _hold(order_id, {each: wanted[each] for each in ids}, expires_at)
@@ -135,6 +140,10 @@ def _hold(order_id: int, wanted: Mapping[int, int], expires_at: datetime) -> lis
 
 def commit(*, order_id: int, variant_ids: Sequence[int]) -> None:
     """Sell what is held. See the contract; one shard's lines are sold together or not at all."""
+    rerouted(CONTEXT, partial(_commit_everywhere, order_id, variant_ids))
+
+
+def _commit_everywhere(order_id: int, variant_ids: Sequence[int]) -> None:
     short: list[Refusal] = []
     for ids in by_shard(variant_ids):
         short += _commit(order_id, ids)
@@ -167,6 +176,10 @@ def _commit(order_id: int, ids: Sequence[int]) -> list[Refusal]:
 
 def cancel(*, order_id: int, variant_ids: Sequence[int]) -> None:
     """Give everything back for good. See the contract; variants that do not exist are passed over."""
+    rerouted(CONTEXT, partial(_cancel_everywhere, order_id, variant_ids))
+
+
+def _cancel_everywhere(order_id: int, variant_ids: Sequence[int]) -> None:
     for ids in by_shard(variant_ids):
         _cancel(order_id, ids)
 
@@ -195,7 +208,7 @@ def expire_due(now: datetime) -> int:
     expired = 0
     while True:
         due = ReservationLine.objects.filter(state=LineState.HELD, expires_at__lt=now)
-        page = due.across().page(order=("expires_at", "id"), limit=BATCH)
+        page = due.across(partial=True).page(order=("expires_at", "id"), limit=BATCH)
         lines = {line.pk: line.variant_id for line in page.rows}
         for ids in by_shard(lines):
             expired += _let_go(ids, [lines[each] for each in ids], before=now)
@@ -227,7 +240,7 @@ def _let_go(line_ids: Sequence[int], variant_ids: Iterable[int], *, before: date
 
 def _lines(order_id: int, ids: Sequence[int]) -> Lines:
     """The order's lines of variants of one shard, by variant."""
-    rows = ReservationLine.objects.on(ids[0]).filter(order_id=order_id, variant_id__in=ids)
+    rows = ReservationLine.objects.filter(order_id=order_id, variant_id__in=ids)
     return {line.variant_id: line for line in rows}
 
 

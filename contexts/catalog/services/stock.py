@@ -6,25 +6,23 @@ Database: every writer runs inside the caller's `shard_atomic` and has locked th
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import batched
 from typing import Any, Final
-
-from django.db.models import BigIntegerField, Case, F, Value, When
 
 from contexts.catalog.contract import (
     StockDepleted,
     StockState,
     StockWouldBeNegativeError,
-    VariantNotFoundError,
 )
 from contexts.catalog.domain import MovementCard, MovementReason
 from contexts.catalog.models import StockLevel, StockMovement, Variant
+from contexts.catalog.models.statements import CHANGE
 from contexts.catalog.services.placing import CONTEXT
-from shop.events import publish
+from shop.contract import NotFoundError
+from shop.events import to_publish
 from shop.sharding import new_id, shard_atomic
 from shop.sharding.scatter import Page, keyset
+from shop.sharding.together import insert_together
 
-MOST_PER_STATEMENT: Final = 200
 NEWEST: Final = ("-at", "-id")
 
 
@@ -48,54 +46,49 @@ def locked_levels(variant_ids: Sequence[int]) -> dict[int, StockLevel]:
 
 
 def change_levels(levels: Mapping[int, StockLevel], changes: Mapping[int, Change]) -> None:
-    """Apply ``changes`` to locked levels. The transaction's last statements.
+    """Apply ``changes`` to locked levels. The transaction's last statement.
 
     Raises:
         RuntimeError: A level has not the pieces. The lock and the look before it make that a bug.
 
     Emits: `StockDepleted` where the last free piece goes.
     """
-    depleted = [
+    depleted = {
         variant_id
         for variant_id, change in changes.items()
         if change.taken > 0 and levels[variant_id].available == change.taken
-    ]
-    _tell_depleted([levels[variant_id] for variant_id in depleted])
-    for chunk in batched(sorted(changes), MOST_PER_STATEMENT):
-        free = StockLevel.objects.filter(pk__in=chunk).annotate(free=F("on_hand") - F("reserved"))
-        changed = free.filter(free__gte=_each({i: changes[i].taken for i in chunk})).update(
-            on_hand=F("on_hand") + _each({i: changes[i].on_hand for i in chunk}),
-            reserved=F("reserved") + _each({i: changes[i].reserved for i in chunk}),
-            event_seq=F("event_seq") + _each({i: int(i in depleted) for i in chunk}),
-        )
-        if changed != len(chunk):
-            raise RuntimeError(f"{len(chunk) - changed} stock levels changed under their lock")
-
-
-def _each(values: Mapping[int, int]) -> Value | Case:
-    """The value of the row's own ID."""
-    different = set(values.values())
-    if len(different) == 1:
-        return Value(different.pop(), output_field=BigIntegerField())
-    cases = [When(pk=key, then=Value(value)) for key, value in values.items()]
-    return Case(*cases, output_field=BigIntegerField())
+    }
+    _tell_depleted([levels[variant_id] for variant_id in sorted(depleted)])
+    ids = sorted(changes)
+    if not ids:
+        return
+    changed = CHANGE.write(
+        CONTEXT,
+        ids[0],
+        ids=ids,
+        on_hand=[changes[each].on_hand for each in ids],
+        reserved=[changes[each].reserved for each in ids],
+        events=[int(each in depleted) for each in ids],
+    )
+    if len(changed) != len(ids):
+        raise RuntimeError(f"{len(ids) - len(changed)} stock levels changed under their lock")
 
 
 def _tell_depleted(levels: Collection[StockLevel]) -> None:
     if not levels:
         return
     skus = dict(Variant.objects.filter(pk__in=[level.pk for level in levels]).values_list("pk", "sku"))
-    for level in levels:
-        publish(StockDepleted(variant_id=str(level.pk), sku=skus[level.pk]), seq=level.event_seq + 1)
+    told = [StockDepleted(variant_id=str(level.pk), sku=skus[level.pk]) for level in levels]
+    insert_together(*(to_publish(event, seq=level.event_seq + 1) for event, level in zip(told, levels, strict=True)))
 
 
 def add_movements(
     levels: Mapping[int, StockLevel], deltas: Mapping[int, int], *, reason: MovementReason, cause: str
 ) -> None:
     """Write into the ledger what `change_levels` is about to do to the pieces on hand."""
-    StockMovement.objects.bulk_create(
-        _movement(levels[variant_id], delta, reason=reason, cause=cause) for variant_id, delta in deltas.items()
-    )
+    rows = [_movement(levels[variant_id], delta, reason=reason, cause=cause) for variant_id, delta in deltas.items()]
+    if rows:
+        insert_together(*rows)
 
 
 def _movement(
@@ -116,11 +109,11 @@ def stock_of(variant_id: int) -> StockState:
     """Pieces of one variant.
 
     Raises:
-        VariantNotFoundError: There is none.
+        NotFoundError: There is none.
     """
     level = StockLevel.objects.filter(pk=variant_id).first()
     if level is None:
-        raise VariantNotFoundError(detail="there is no such variant")
+        raise NotFoundError(detail="there is no such variant")
     return StockState(
         variant_id=str(level.pk), on_hand=level.on_hand, reserved=level.reserved, available=level.available
     )
@@ -144,13 +137,13 @@ def adjust(
         done: Called with the entry within its transaction, as the last thing.
 
     Raises:
-        VariantNotFoundError: There is no such variant.
+        NotFoundError: There is no such variant.
         StockWouldBeNegativeError: Fewer than ``-delta`` pieces are free.
     """
     with shard_atomic(CONTEXT, variant_id):
         levels = locked_levels([variant_id])
         if not levels:
-            raise VariantNotFoundError(detail="there is no such variant")
+            raise NotFoundError(detail="there is no such variant")
         if movement_id and (known := StockMovement.objects.filter(pk=movement_id).first()):
             return _movement_card(known)
         level = levels[variant_id]
@@ -170,7 +163,7 @@ def list_movements(variant_id: int, *, limit: int, after: Sequence[Any] | None) 
     """The variant's ledger, newest first.
 
     Raises:
-        VariantNotFoundError: There is no such variant.
+        NotFoundError: There is no such variant.
     """
     stock_of(variant_id)
     rows = StockMovement.objects.filter(variant_id=variant_id).order_by(*NEWEST)

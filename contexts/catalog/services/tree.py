@@ -29,7 +29,8 @@ def change_category(category_id: int, changes: Mapping[str, Any]) -> CategoryCar
     Database: the home, one transaction; a move locks the whole tree, so that two moves can't make a circle.
 
     Raises:
-        CategoryNotFoundError: There is none, or no such parent.
+        NotFoundError: There is none.
+        CategoryNotFoundError: There is no such parent.
         SlugTakenError: Another category has the slug.
         CategoryCycleError: The parent is the category itself or below it.
     """
@@ -66,7 +67,7 @@ def delete_category(category_id: int) -> None:
     those that are coming in; then the home again. A crash in between leaves it closed: delete it again.
 
     Raises:
-        CategoryNotFoundError: There is none.
+        NotFoundError: There is none.
         CategoryNotEmptyError: It has products or other categories.
     """
     with home_atomic(CONTEXT):
@@ -98,8 +99,8 @@ def _refuse_children(row: Category) -> None:
 
 def _has_products(category_id: int) -> bool:
     for keys in by_shard(key_of_bucket(bucket) for bucket in buckets_of({category_id})):
-        with shard_atomic(CONTEXT, keys[0]):
+        with shard_atomic(CONTEXT, keys[0]) as scope:
             await_others(category_id, alone=True)
-            if Product.objects.on(keys[0]).filter(category_id=category_id).exists():
+            if Product.objects.owned_by(scope.alias).filter(category_id=category_id).exists():
                 return True
     return False

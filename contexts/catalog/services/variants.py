@@ -5,7 +5,6 @@ from typing import Final
 
 from django.db import IntegrityError
 
-from contexts.catalog.contract import VariantNotFoundError
 from contexts.catalog.domain import ProductStatus, VariantCard, sku_key
 from contexts.catalog.models import Product, Variant
 from contexts.catalog.models.statements import VARIANTS
@@ -14,7 +13,7 @@ from contexts.catalog.services.errors import ProductNotFoundError, SkuTakenError
 from contexts.catalog.services.listing import variant_card
 from contexts.catalog.services.placing import CONTEXT, by_shard
 from contexts.catalog.services.products import SKU, VariantDraft, receive, variant_row
-from shop.contract import Fault, Money
+from shop.contract import Fault, Money, NotFoundError
 from shop.sharding import new_id, shard_atomic, unique
 from shop.sharding.public_ids import public_id
 
@@ -111,12 +110,12 @@ def change_variant(
     Emits: `ProductChanged`.
 
     Raises:
-        VariantNotFoundError: There is none.
+        NotFoundError: There is none.
     """
     with shard_atomic(CONTEXT, variant_id):
         seen = Variant.objects.filter(pk=variant_id).first()
         if seen is None:
-            raise VariantNotFoundError(detail="there is no such variant")
+            raise NotFoundError(detail="there is no such variant")
         product = locked_product(seen.product_id)
         row = Variant.objects.get(pk=variant_id)
         before = (row.price_amount, row.price_currency, row.options)

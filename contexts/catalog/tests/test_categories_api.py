@@ -7,7 +7,7 @@ import pytest
 from contexts.catalog.models import Category
 from contexts.catalog.services import categories
 from contexts.catalog.tests.factories import at_once
-from shop.sharding import new_id
+from shop.sharding import aliases_of, new_id
 from shop.sharding.public_ids import public_id
 from tests.plugin import bearer, make_principal
 
@@ -117,7 +117,7 @@ def test_a_repetition_that_lost_its_answer_finds_the_category_it_made():
     assert categories.create_category(name="Pots", request_id=request_id) == made
 
 
-@pytest.mark.django_db(databases=["catalog_0", "catalog_1"], transaction=True)
+@pytest.mark.django_db(databases=aliases_of("catalog"), transaction=True)
 @pytest.mark.parametrize("name", ["Pots", "壺"], ids=["a slug of its name", "a slug of its ID"])
 def test_copies_of_one_request_at_once_make_one_category(name):
     request_id = new_id("catalog")

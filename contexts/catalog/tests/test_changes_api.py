@@ -17,7 +17,7 @@ from tests.plugin import bearer, make_principal
 
 BASE = "/api/v1/catalog"
 PRICE = {"amount": 1299, "currency": "EUR"}
-BOTH = pytest.mark.django_db(databases=["catalog_0", "catalog_1"], transaction=True)
+BOTH = pytest.mark.django_db(databases=aliases_of("catalog"), transaction=True)
 
 
 @pytest.fixture
@@ -294,7 +294,7 @@ def test_a_variants_change_at_fault_is_named(send, body, fault):
 
 def test_a_variant_that_does_not_exist_is_not_changed(send):
     answer = send("PATCH", f"variants/{public_id('var', new_id('catalog'))}", {"price": PRICE})
-    assert (answer.status_code, answer.json()["code"]) == (404, "variant_not_found")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
 # ---- GET /variants?ids= --------------------------------------------------------------------------------------

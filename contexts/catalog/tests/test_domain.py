@@ -14,10 +14,17 @@ from contexts.catalog.domain import MAX_NAME_KEY, fold, name_key, offer_name, sk
         (" \u00a0Blue\tMug ", "blue mug"),
         ("Ångström", "angstrom"),
         ("茶", "茶"),
+        ("№5 Tea™", "no5 teatm"),
     ],
 )
 def test_case_accents_and_runs_of_blanks_do_not_count(text, folded):
     assert fold(text) == folded
+
+
+def test_what_is_folded_is_folded_for_good():
+    """Whatever the letter stands for: one engine's index folds A to Z once more, the other's does not."""
+    letters = [chr(number) for number in range(0x20000) if not 0xD800 <= number <= 0xDFFF]
+    assert [letter for letter in letters if fold(fold(letter)) != fold(letter)] == []
 
 
 def test_a_sort_key_fits_its_column_however_much_folding_lengthens_the_name():

@@ -19,8 +19,9 @@ from contexts.catalog.tests.factories import (
     stock,
     variant_on,
 )
+from shop.sharding import aliases_of
 
-pytestmark = pytest.mark.django_db(databases=["catalog_0", "catalog_1"], transaction=True)
+pytestmark = pytest.mark.django_db(databases=aliases_of("catalog"), transaction=True)
 
 
 def reserved(order, wanted, **options):

@@ -24,7 +24,7 @@ from contexts.catalog.tests.factories import (
     variant_on,
 )
 from shop.services import acting_as, resolve
-from shop.sharding import new_id, shard_atomic
+from shop.sharding import aliases_of, new_id, shard_atomic
 from shop.sharding.public_ids import public_id
 from tests.plugin import bearer, make_principal
 
@@ -67,7 +67,7 @@ def test_what_is_no_variants_id_is_not_found(client, text):
 
 def test_an_unknown_variant_is_not_found(client):
     answer = client.get(url(new_id("catalog")), **bearer(make_principal("staff", "read_only")))
-    assert (answer.status_code, answer.json()["code"]) == (404, "variant_not_found")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
 def test_an_adjustment_is_written_down_with_its_reason():
@@ -220,14 +220,14 @@ def test_only_editors_with_a_key_adjust(client, headers, status, code):
 
 def test_what_is_not_there_can_not_be_adjusted(send, client, editor):
     answer = send(new_id("catalog"), {"delta": 1, "reason": "found"})
-    assert (answer.status_code, answer.json()["code"]) == (404, "variant_not_found")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     damaged = "/api/v1/catalog/variants/var_damaged/stock/adjustments"
     body = json.dumps({"delta": 1, "reason": "found"})
     answer = client.post(damaged, body, content_type="application/json", HTTP_IDEMPOTENCY_KEY="k", **editor)
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
-@pytest.mark.django_db(databases=["catalog_0", "catalog_1"], transaction=True)
+@pytest.mark.django_db(databases=aliases_of("catalog"), transaction=True)
 def test_many_who_take_at_once_never_take_more_than_there_is():
     cup = variant_on(1, stock=5)
 
@@ -293,4 +293,4 @@ def test_the_ledger_is_for_staff_and_of_variants_that_exist(client):
     assert client.get(f"{url(cup)}/movements", **bearer(make_principal("customer"))).status_code == 403
     staff = bearer(make_principal("staff", "read_only"))
     answer = client.get(f"{url(new_id('catalog'))}/movements", **staff)
-    assert (answer.status_code, answer.json()["code"]) == (404, "variant_not_found")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")

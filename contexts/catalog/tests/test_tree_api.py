@@ -10,12 +10,12 @@ from contexts.catalog.services.categories import create_category
 from contexts.catalog.services.errors import CategoryCycleError, CategoryNotEmptyError, CategoryNotFoundError
 from contexts.catalog.tests.factories import archive, at_once, category_on
 from shop.contract import Money
-from shop.sharding import new_id
+from shop.sharding import aliases_of, new_id
 from shop.sharding.public_ids import public_id
 from tests.plugin import bearer, make_principal
 
 URL = "/api/v1/catalog/categories"
-BOTH = pytest.mark.django_db(databases=["catalog_0", "catalog_1"], transaction=True)
+BOTH = pytest.mark.django_db(databases=aliases_of("catalog"), transaction=True)
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_what_does_not_exist_is_neither_changed_nor_a_parent(send):
     assert (answer.status_code, faults(answer)) == (404, [("parent_id", "category_not_found")])
     for body in ({"name": "X"}, {"parent_id": cat(pots.id)}):
         answer = send("PATCH", new_id("catalog"), body)
-        assert (answer.status_code, answer.json()["code"]) == (404, "category_not_found")
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
 @pytest.mark.parametrize(

@@ -1,23 +1,11 @@
-"""Answers of ordering, as the API promises them."""
+"""Answers of ordering, as the API's document shows them. `shown` makes them; the operations come in here."""
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 from ninja import Schema
 
 from contexts.ordering.domain import AttemptStatus, FulfilmentStatus, OrderStatus, PaymentStatus
-from contexts.ordering.services import (
-    CartLineView,
-    CartView,
-    LineView,
-    OrderView,
-    PaymentView,
-    RefundView,
-    ShipmentView,
-    TimelineView,
-)
 from shop.http.ninja import Moment, MoneyOut, one_of, public_id_of
-from shop.sharding.public_ids import order_number, public_id
 
 CustomerId = Annotated[str, public_id_of("cus")]
 OrderId = Annotated[str, public_id_of("ord")]
@@ -51,19 +39,6 @@ class LineOut(Schema):
     unit_price: MoneyOut
     total: MoneyOut
 
-    @classmethod
-    def of(cls, line: LineView, currency: str) -> Self:
-        """The line as the API shows it."""
-        return cls(
-            variant_id=public_id("var", line.variant_id),
-            product_id=public_id("prd", line.product_id),
-            sku=line.sku,
-            name=line.name,
-            quantity=line.quantity,
-            unit_price=MoneyOut(amount=line.unit_price, currency=currency),
-            total=MoneyOut(amount=line.total, currency=currency),
-        )
-
 
 class PaymentOut(Schema):
     """One attempt to pay."""
@@ -77,20 +52,6 @@ class PaymentOut(Schema):
     failure_code: str | None
     created_at: Moment
 
-    @classmethod
-    def of(cls, payment: PaymentView) -> Self:
-        """The payment as the API shows it."""
-        return cls(
-            id=public_id("pay", payment.id),
-            order_id=public_id("ord", payment.order_id),
-            provider=payment.provider,
-            status=payment.status,
-            amount=MoneyOut(amount=payment.amount, currency=payment.currency),
-            client_secret=payment.client_secret or None,
-            failure_code=payment.failure_code or None,
-            created_at=payment.created_at,
-        )
-
 
 class RefundOut(Schema):
     """Money going back."""
@@ -101,17 +62,6 @@ class RefundOut(Schema):
     status: Annotated[str, one_of("pending", "succeeded", "failed")]
     created_at: Moment
 
-    @classmethod
-    def of(cls, refund: RefundView) -> Self:
-        """The refund as the API shows it."""
-        return cls(
-            id=public_id("ref", refund.id),
-            amount=MoneyOut(amount=refund.amount, currency=refund.currency),
-            reason=refund.reason,
-            status=refund.status,
-            created_at=refund.created_at,
-        )
-
 
 class ShipmentOut(Schema):
     """A parcel on its way."""
@@ -121,17 +71,6 @@ class ShipmentOut(Schema):
     tracking_number: str
     created_at: Moment
     delivered_at: Moment | None
-
-    @classmethod
-    def of(cls, shipment: ShipmentView) -> Self:
-        """The shipment as the API shows it."""
-        return cls(
-            id=public_id("shp", shipment.id),
-            carrier=shipment.carrier,
-            tracking_number=shipment.tracking_number,
-            created_at=shipment.created_at,
-            delivered_at=shipment.delivered_at,
-        )
 
 
 class OrderOut(Schema):
@@ -159,33 +98,6 @@ class OrderOut(Schema):
     placed_at: Moment | None
     updated_at: Moment
 
-    @classmethod
-    def of(cls, order: OrderView) -> Self:
-        """The order as the API shows it."""
-        amounts = {
-            name: MoneyOut(amount=getattr(order, name), currency=order.currency)
-            for name in ("subtotal", "discount_total", "shipping_total", "tax_total", "total")
-        }
-        return cls(
-            id=public_id("ord", order.id),
-            number=order_number(order.id),
-            customer_id=public_id("cus", order.customer_id),
-            status=order.status,
-            payment_status=order.payment_status,
-            fulfilment_status=order.fulfilment_status,
-            currency=order.currency,
-            lines=[LineOut.of(line, order.currency) for line in order.lines],
-            shipping_address=ShippingAddressOut.model_validate(dict(order.shipping_address)),
-            payments=[PaymentOut.of(payment) for payment in order.payments],
-            shipments=[ShipmentOut.of(shipment) for shipment in order.shipments],
-            refunds=[RefundOut.of(refund) for refund in order.refunds],
-            expires_at=order.expires_at,
-            created_at=order.created_at,
-            placed_at=order.placed_at,
-            updated_at=order.updated_at,
-            **amounts,
-        )
-
 
 class OrderList(Schema):
     """A page of orders, newest first."""
@@ -205,20 +117,6 @@ class CartLineOut(Schema):
     total: MoneyOut
     available: int
 
-    @classmethod
-    def of(cls, line: CartLineView) -> Self:
-        """The line as the API shows it."""
-        currency = line.unit_price.currency
-        return cls(
-            variant_id=public_id("var", line.variant_id),
-            sku=line.sku,
-            name=line.name,
-            quantity=line.quantity,
-            unit_price=MoneyOut(amount=line.unit_price.amount, currency=currency),
-            total=MoneyOut(amount=line.total, currency=currency),
-            available=line.available,
-        )
-
 
 class CartOut(Schema):
     """A cart; ``total`` is null while it is empty, or holds more than one currency."""
@@ -226,12 +124,6 @@ class CartOut(Schema):
     version: int
     lines: list[CartLineOut]
     total: MoneyOut | None
-
-    @classmethod
-    def of(cls, cart: CartView) -> Self:
-        """The cart as the API shows it."""
-        total = MoneyOut(amount=cart.total.amount, currency=cart.total.currency) if cart.total else None
-        return cls(version=cart.version, lines=[CartLineOut.of(line) for line in cart.lines], total=total)
 
 
 class TimelineEntryOut(Schema):
@@ -246,8 +138,3 @@ class TimelineOut(Schema):
     """What happened to an order, oldest first."""
 
     data: list[TimelineEntryOut]
-
-    @classmethod
-    def of(cls, entries: Sequence[TimelineView]) -> Self:
-        """The timeline as the API shows it."""
-        return cls(data=[TimelineEntryOut(at=e.at, type=e.type, data=dict(e.data)) for e in entries])

@@ -2,11 +2,11 @@
 
 from django.http import HttpRequest, HttpResponse
 
-from contexts.ordering.api.answers import OrderOut
 from contexts.ordering.api.bodies import MoneyIn
+from contexts.ordering.api.shown import order_json
 from contexts.ordering.services import OrderView
 from shop.contract import Money, Principal
-from shop.http.ninja import answer
+from shop.http.rendering import answer
 
 
 class Request(HttpRequest):
@@ -17,7 +17,7 @@ class Request(HttpRequest):
 
 def created_order(order: OrderView) -> HttpResponse:
     """201 with an order."""
-    return answer(201, OrderOut.of(order))
+    return answer(order_json(order), status=201)
 
 
 def money(given: MoneyIn | None) -> Money | None:

@@ -7,9 +7,10 @@ from contexts.ordering import services
 from contexts.ordering.api.answers import CartOut, OrderOut
 from contexts.ordering.api.bodies import CheckoutIn, QuantityIn
 from contexts.ordering.api.calling import Request, created_order, money
+from contexts.ordering.api.shown import cart_json
 from shop.http.idempotency import answering, is_repeated, resource_id
 from shop.http.ids import from_path
-from shop.http.ninja import answer
+from shop.http.rendering import answer
 
 router = Router()
 
@@ -17,7 +18,7 @@ router = Router()
 @router.get("cart", response={200: CartOut})
 def show_cart(request: Request) -> HttpResponse:
     """The caller's cart."""
-    return answer(200, CartOut.of(services.show_cart(customer_id=request.principal.key)))
+    return answer(cart_json(services.show_cart(customer_id=request.principal.key)))
 
 
 @router.put("cart/lines/{variant_id}", response={200: CartOut})
@@ -26,7 +27,7 @@ def put_cart_line(request: Request, variant_id: str, body: QuantityIn) -> HttpRe
     cart = services.put_line(
         customer_id=request.principal.key, variant_id=from_path("var", variant_id), quantity=body.quantity
     )
-    return answer(200, CartOut.of(cart))
+    return answer(cart_json(cart))
 
 
 @router.delete("cart", response={204: None})

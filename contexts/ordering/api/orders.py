@@ -9,15 +9,16 @@ from contexts.ordering import services
 from contexts.ordering.api.answers import OrderList, OrderOut, PaymentOut, RefundOut, ShipmentOut, TimelineOut
 from contexts.ordering.api.bodies import CancelIn, OrderIn, PaymentIn, RefundIn, ShipmentIn
 from contexts.ordering.api.calling import Request, created_order, money
+from contexts.ordering.api.shown import order_json, payment_json, refund_json, shipment_json, timeline_json
 from contexts.ordering.contract import OrderLineRequest
 from contexts.ordering.domain import AttemptStatus, FulfilmentStatus, OrderStatus, PaymentStatus
 from contexts.ordering.services import OrderView, PaymentView, RefundView, ShipmentView
 from shop.contract import Fault, InvalidError
 from shop.http.idempotency import answering, is_repeated, never_kept, resource_id
 from shop.http.ids import from_path, from_request, id_schema
-from shop.http.ninja import answer
 from shop.http.paging import PAGE, cursor, limit_of, position
 from shop.http.parameters import Parameter
+from shop.http.rendering import answer
 
 STATUSES: Final = {
     "status": tuple(OrderStatus),
@@ -39,19 +40,19 @@ router = Router()
 
 
 def _order(order: OrderView) -> HttpResponse:
-    return answer(200, OrderOut.of(order))
+    return answer(order_json(order))
 
 
 def _created_payment(payment: PaymentView) -> HttpResponse:
-    return answer(201, PaymentOut.of(payment))
+    return answer(payment_json(payment), status=201)
 
 
 def _created_shipment(shipment: ShipmentView) -> HttpResponse:
-    return answer(201, ShipmentOut.of(shipment))
+    return answer(shipment_json(shipment), status=201)
 
 
 def _created_refund(refund: RefundView) -> HttpResponse:
-    return answer(201, RefundOut.of(refund))
+    return answer(refund_json(refund), status=201)
 
 
 @router.post("orders", response={201: OrderOut})
@@ -106,14 +107,13 @@ def list_orders(request: Request) -> HttpResponse:
     else:
         page = services.orders_of_shop(limit=limit, after=after_row, which=which)
     after = cursor(name, page.next_position) if page.next_position else None
-    return answer(200, OrderList(data=[OrderOut.of(order) for order in page.orders], next_cursor=after))
+    return answer({"data": [order_json(order) for order in page.orders], "next_cursor": after})
 
 
 @router.get("orders/{order_id}", response={200: OrderOut})
 def get_order(request: Request, order_id: str) -> HttpResponse:
     """One order."""
-    order = services.get_order(order_id=from_path("ord", order_id), reader=request.principal)
-    return answer(200, OrderOut.of(order))
+    return _order(services.get_order(order_id=from_path("ord", order_id), reader=request.principal))
 
 
 @router.post("orders/{order_id}/payments", response={201: PaymentOut})
@@ -136,7 +136,7 @@ def pay_order(request: Request, order_id: str, body: PaymentIn) -> HttpResponse:
 def show_timeline(request: Request, order_id: str) -> HttpResponse:
     """What happened to an order, oldest first."""
     entries = services.timeline_of(order_id=from_path("ord", order_id), reader=request.principal)
-    return answer(200, TimelineOut.of(entries))
+    return answer(timeline_json(entries))
 
 
 @router.post("orders/{order_id}/cancel", response={200: OrderOut})

@@ -5,6 +5,15 @@ from typing import Final
 from django.db import models
 from django.db.models import Q
 
+from contexts.ordering.contract import (
+    OrderCancelled,
+    OrderCreated,
+    OrderDelivered,
+    OrderExpired,
+    OrderPlaced,
+    OrderRefunded,
+    OrderShipped,
+)
 from contexts.ordering.domain import (
     LIVE_ATTEMPTS,
     AttemptStatus,
@@ -64,6 +73,8 @@ class Order(ShardedModel):
     """One order with the prices and the address of its day."""
 
     shard_keys = ("customer_id",)
+    id_prefix = "ord"
+    tells = (OrderCreated, OrderPlaced, OrderCancelled, OrderExpired, OrderShipped, OrderDelivered, OrderRefunded)
 
     customer_id = models.BigIntegerField()
     status = models.CharField(max_length=20, choices=_choices(OrderStatus))
@@ -127,6 +138,7 @@ class Payment(ShardedModel):
     """
 
     shard_keys = ("order_id",)
+    id_prefix = "pay"
 
     order = models.ForeignKey(Order, models.CASCADE, related_name="payments")
     provider = models.CharField(max_length=30)
@@ -189,6 +201,7 @@ class Refund(ShardedModel):
         FAILED = "failed"
 
     shard_keys = ("order_id", "payment_id")
+    id_prefix = "ref"
 
     order = models.ForeignKey(Order, models.CASCADE, related_name="refunds")
     payment = models.ForeignKey(Payment, models.CASCADE, related_name="refunds")
@@ -261,6 +274,7 @@ class Shipment(ShardedModel):
     """
 
     shard_keys = ("order_id",)
+    id_prefix = "shp"
 
     order = models.ForeignKey(Order, models.CASCADE, related_name="shipments")
     carrier = models.CharField(max_length=100)

@@ -3,6 +3,7 @@
 from contexts.ordering.services.cancelling import cancel_order
 from contexts.ordering.services.carts import CartLineView, CartView, clear_cart, put_line, show_cart
 from contexts.ordering.services.checking_out import checkout
+from contexts.ordering.services.counting import waiting_for_providers
 from contexts.ordering.services.expiring import expire_overdue_orders
 from contexts.ordering.services.fulfilling import commit_stock, release_stock
 from contexts.ordering.services.listening import apply_webhooks, receive_webhook
@@ -58,4 +59,5 @@ __all__ = [
     "ship",
     "show_cart",
     "timeline_of",
+    "waiting_for_providers",
 ]

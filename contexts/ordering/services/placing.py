@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db import IntegrityError
@@ -25,12 +26,8 @@ from contexts.ordering.services.views import OrderView, new_order_view
 from shop.contract import ConflictError, ContextError, Fault, InvalidError, Money
 from shop.events import to_publish
 from shop.services import resolve
-from shop.sharding import new_id, shard_atomic
+from shop.sharding import new_id, rerouted, shard_at_once, shard_atomic
 from shop.sharding.together import insert_together
-
-
-def _no_cart(_: Order) -> None:
-    """The order is made from no cart."""
 
 
 def _always() -> bool:
@@ -49,7 +46,8 @@ class NewOrder:
         shipping_address: Where it goes.
         expected_total: What the shopper agreed to.
         repeated: Whether it may have been placed before.
-        within_order: Called with the order first thing in the transaction that writes it.
+        within_order: Called with the order first thing in the transaction that writes it; None where nothing more is
+            written than the order.
         give_up: Called when it can't be placed; whether its pieces may be given back.
     """
 
@@ -59,7 +57,7 @@ class NewOrder:
     shipping_address: Mapping[str, str | None]
     expected_total: Money | None
     repeated: bool
-    within_order: Callable[[Order], None] = _no_cart
+    within_order: Callable[[Order], None] | None = None
     give_up: Callable[[], bool] = _always
 
 
@@ -91,7 +89,7 @@ def place_order(new: NewOrder, *, within_effect: Callable[[OrderView], None]) ->
         rows = [
             _new_line(order, i, new.lines[i].quantity, offers[i], totals.line_totals[i]) for i in range(len(offers))
         ]
-        return _write(new, order, rows, within_effect)
+        return rerouted("ordering", partial(_write, new, order, rows, within_effect))
     except (IntegrityError, ConflictError, InvalidError):
         if known := known_order(new.order_id):
             return known  # another one placed the same order: a lapsed Idempotency-Key, or the same cart
@@ -104,13 +102,14 @@ def place_order(new: NewOrder, *, within_effect: Callable[[OrderView], None]) ->
 def _write(
     new: NewOrder, order: Order, rows: Sequence[OrderLine], within_effect: Callable[[OrderView], None]
 ) -> OrderView:
-    with shard_atomic("ordering", order.pk):
-        new.within_order(order)
+    with (shard_atomic if new.within_order else shard_at_once)("ordering", order.pk):
+        if new.within_order:
+            new.within_order(order)
         created = OrderCreated(order_id=str(order.pk), customer_id=str(order.customer_id))
         event = to_publish(created, seq=order.event_seq)
-        insert_together(order, *rows, entry(order, "order_created"), event)
         placed = new_order_view(order, rows)
-        within_effect(placed)
+        within_effect(placed)  # first: what it keeps goes with the rows
+        insert_together(order, *rows, entry(order, "order_created"), event)
     return placed
 
 
@@ -157,7 +156,7 @@ def _new_order(new: NewOrder, totals: domain.Totals) -> Order:
 def _new_line(order: Order, position: int, quantity: int, offer: Offer, total: int) -> OrderLine:
     return OrderLine(
         id=new_id("ordering", near=order.pk),
-        order=order,
+        order_id=order.pk,
         position=position,
         variant_id=int(offer.variant_id),
         product_id=int(offer.product_id),

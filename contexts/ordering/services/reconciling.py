@@ -27,7 +27,7 @@ def reconcile_payments() -> int:
     Emits: OrderPlaced, where money was taken. Safe to repeat, and for several processes at once.
     """
     due = Payment.objects.filter(due_at__lte=datetime.now(UTC))
-    rows: Sequence[Payment] = due.across().page(order=("due_at", "id"), limit=BATCH).rows
+    rows: Sequence[Payment] = due.across(partial=True).page(order=("due_at", "id"), limit=BATCH).rows
     return one_by_one(rows, _reconcile)
 
 

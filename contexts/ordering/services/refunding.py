@@ -67,7 +67,7 @@ def give_money_back() -> int:
     Emits: OrderRefunded. Safe to repeat, and for several processes at once: the key at the provider is stored.
     """
     due = Refund.objects.filter(due_at__lte=datetime.now(UTC))
-    rows: Sequence[Refund] = due.across().page(order=("due_at", "id"), limit=BATCH).rows
+    rows: Sequence[Refund] = due.across(partial=True).page(order=("due_at", "id"), limit=BATCH).rows
     return one_by_one(rows, _give_back)
 
 

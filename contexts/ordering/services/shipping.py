@@ -10,6 +10,7 @@ from django.conf import settings
 from contexts.ordering.contract import InvalidTransitionError, OrderDelivered, OrderShipped
 from contexts.ordering.domain import FulfilmentStatus, OrderStatus
 from contexts.ordering.models import Order, Shipment
+from contexts.ordering.services.fulfilling import commit_stock
 from contexts.ordering.services.reading import view_of
 from contexts.ordering.services.telling import note, tell, was_told
 from contexts.ordering.services.views import OrderView, ShipmentView, shipment_view
@@ -30,15 +31,17 @@ def ship(
     tracking_number: str,
     within_effect: Callable[[ShipmentView], None],
 ) -> ShipmentView:
-    """Hand a placed order to a carrier.
+    """Hand a placed order to a carrier, once its pieces are sold: its event may not have been handled yet.
 
-    Emits: OrderShipped. Database: the order's shard, one transaction.
-    Safe to repeat: by ``shipment_id``, in the order's bucket.
+    Emits: OrderShipped; OrderCancelled, where the pieces are gone. Database: the order's shard, one transaction;
+    catalog is asked before it. Safe to repeat: by ``shipment_id``, in the order's bucket.
 
     Raises:
         NotFoundError: There is no such order.
-        InvalidTransitionError: It is not placed, or shipped already.
+        InvalidTransitionError: It is not placed, or not any more: its pieces were gone; or shipped already.
     """
+    if Order.objects.on(order_id).filter(pk=order_id, fulfilment_status=FulfilmentStatus.UNFULFILLED).exists():
+        commit_stock(order_id=order_id)
     with shard_atomic("ordering", order_id):
         order = _locked(order_id)
         known = Shipment.objects.filter(pk=shipment_id).first()
@@ -92,7 +95,7 @@ def complete_delivered_orders() -> int:
     Database: a transaction per order. Safe to repeat, and for several processes at once.
     """
     due = Shipment.objects.filter(due_at__lte=datetime.now(UTC))
-    rows: Sequence[Shipment] = due.across().page(order=("due_at", "id"), limit=BATCH).rows
+    rows: Sequence[Shipment] = due.across(partial=True).page(order=("due_at", "id"), limit=BATCH).rows
     return one_by_one(rows, _complete)
 
 

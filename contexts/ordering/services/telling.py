@@ -31,7 +31,7 @@ def note(order: Order, kind: str, *, entry_id: int | None = None, **data: Any) -
 def entry(order: Order, kind: str, *, entry_id: int | None = None, **data: Any) -> TimelineEntry:
     """As `note`, to be inserted by the caller."""
     key = entry_id or new_id("ordering", near=order.pk)
-    return TimelineEntry(id=key, order=order, type=kind, data=data, at=datetime.now(UTC))
+    return TimelineEntry(id=key, order_id=order.pk, type=kind, data=data, at=datetime.now(UTC))
 
 
 def was_told(entry_id: int) -> bool:

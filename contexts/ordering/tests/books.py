@@ -32,8 +32,8 @@ class Books:
         open_for: Why they may differ: the test ends in the middle of something.
     """
 
-    def __init__(self) -> None:
-        self.since = datetime.now(UTC).isoformat()
+    def __init__(self, since: str | None = None) -> None:
+        self.since = datetime.now(UTC).isoformat() if since is None else since
         self.open_for = ""
 
     def stay_open(self, reason: str) -> None:

@@ -1,6 +1,6 @@
 """A catalog for ordering's tests: it remembers what it was asked and says what it is told to."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,6 +12,8 @@ from contexts.catalog.contract import (
     OutOfStockError,
     Refusal,
     ReservationCancelledError,
+    ReservationState,
+    ReservedLine,
     StockRequest,
     StockState,
     VariantNotFoundError,
@@ -28,6 +30,7 @@ class FakeCatalog(CatalogService):
     held: dict[str, dict[str, int]] = field(default_factory=dict)
     sold: dict[str, dict[str, int]] = field(default_factory=dict)
     cancelled: set[str] = field(default_factory=set)
+    released: dict[str, dict[str, int]] = field(default_factory=dict)
     expires: dict[str, datetime] = field(default_factory=dict)
     name: str = "Teapot"
     lost: bool = False
@@ -72,8 +75,30 @@ class FakeCatalog(CatalogService):
 
     def cancel(self, *, order_id: str, variant_ids: Sequence[str]) -> None:
         self.cancelled.add(order_id)
-        for variant_id, quantity in {**self.held.pop(order_id, {}), **self.sold.pop(order_id, {})}.items():
+        back = {**self.held.pop(order_id, {}), **self.sold.pop(order_id, {})}
+        self.released.setdefault(order_id, back)
+        for variant_id, quantity in back.items():
             self.free[variant_id] += quantity
+
+    def reservations(self, *, order_ids: Sequence[str]) -> tuple[tuple[ReservedLine, ...], ...]:
+        if self.broken:
+            raise self.broken
+        return tuple(tuple(self._reserved(order_id)) for order_id in order_ids)
+
+    def _reserved(self, order_id: str) -> Iterator[ReservedLine]:
+        states = (
+            (ReservationState.HELD, self.held),
+            (ReservationState.SOLD, self.sold),
+            (ReservationState.RELEASED, self.released),
+        )
+        for state, books in states:
+            for variant_id, quantity in books.get(order_id, {}).items():
+                yield ReservedLine(variant_id=variant_id, quantity=quantity, state=state)
+
+    def orders_sold_to(self, *, after: str, limit: int) -> tuple[str, ...]:
+        if self.broken:
+            raise self.broken
+        return tuple(sorted((each for each in self.sold if int(each) > int(after)), key=int)[:limit])
 
     def adjust_stock(self, *, variant_id: str, delta: int, reason: str, command_id: str) -> StockState:
         raise NotImplementedError

@@ -6,11 +6,11 @@ import pytest
 from django.conf import settings
 
 from contexts.ordering.models import Cart
-from contexts.ordering.tests.books import at_once
+from contexts.ordering.tests.books import at_once, die
 from contexts.ordering.tests.conftest import SPOON, TEAPOT, Api
 from shop.sharding import MixedShards, bucket_of
 from shop.sharding.ids import compose
-from shop.sharding.public_ids import public_id
+from shop.sharding.public_ids import number_of, public_id
 from shop.sharding.together import insert_if_new
 from tests.plugin import make_principal
 
@@ -170,6 +170,28 @@ def test_a_cart_that_changes_while_it_is_checked_out_makes_no_order(api, catalog
     assert api.get("orders").json()["data"] == []
     assert catalog.free[str(TEAPOT)] == 10
     assert len(lines(api.get("cart").json())) == 2
+
+
+@pytest.mark.parametrize("others", [0, 1], ids=["nobody else", "another device between"])
+def test_a_checkout_that_was_cut_off_leaves_its_pieces_to_no_other_version(api, catalog, monkeypatch, others):
+    # given a process that died when it held two things, and a cart that was changed since
+    api.put(TEAPOT, 1)
+    api.put(SPOON, 2)
+    with monkeypatch.context() as patched:
+        patched.setattr("contexts.ordering.services.placing._write", die)
+        assert api.checkout("k").status_code == 500
+        api.put(SPOON, 0)
+        for _ in range(others):
+            assert api.checkout().status_code == 500
+            api.put(SPOON, 1)
+    api.put(TEAPOT, 3)
+    # when the same request comes again, then its order has reserved what the cart has now, and nothing else
+    order = api.checkout("k").json()
+    reserved = catalog.held[str(number_of("ord", order["id"]))]
+    assert reserved == {str(TEAPOT): 3, **({str(SPOON): 1} if others else {})}
+    assert lines(order) == [(public_id("var", int(variant)), pieces) for variant, pieces in reserved.items()]
+    # and once more it is the same order
+    assert api.checkout("k").json()["id"] == order["id"]
 
 
 def test_a_cart_in_another_bucket_than_its_customer_is_never_stored(api):

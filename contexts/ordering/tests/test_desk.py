@@ -6,8 +6,9 @@ import pytest
 
 from contexts.ordering import services
 from contexts.ordering.services.providers.fake import FakeProvider
-from contexts.ordering.tests.books import die
+from contexts.ordering.tests.books import die, number
 from contexts.ordering.tests.conftest import TEAPOT, Api
+from shop.contract import ServiceUnavailable
 from shop.events.relay import relay
 from shop.http.idempotency import Claim
 from shop.http.models import IdempotencyClaim
@@ -166,8 +167,35 @@ def test_nobody_but_the_desk_ships_or_refunds(api, placed, act):
     assert act(Api(make_principal("staff", "read_only")), placed).status_code == 403
 
 
+def test_no_parcel_leaves_before_its_pieces_are_sold(placed, desk, catalog):
+    # given a placed order whose event was not handled yet
+    assert catalog.sold == {}
+    # when it is shipped, then its pieces are sold, whatever becomes of what held them
+    ship(desk, placed)
+    assert list(catalog.sold) == [str(number(placed))]
+
+
+def test_an_order_whose_pieces_are_gone_is_not_shipped_but_cancelled(api, placed, desk, catalog):
+    # given a placed order, and pieces that somebody else has got
+    catalog.lost = True
+    # when it is to be shipped, then there is nothing to ship, and the money goes back
+    assert ship(desk, placed).json()["code"] == "invalid_transition"
+    services.give_money_back()
+    after = api.get(f"orders/{placed['id']}").json()
+    assert (after["status"], after["payment_status"], after["fulfilment_status"]) == (
+        *("cancelled", "refunded", "unfulfilled"),
+    )
+
+
+def test_a_catalog_that_is_away_holds_the_parcel_up(api, placed, desk, catalog):
+    catalog.broken = ServiceUnavailable(detail="away")
+    assert ship(desk, placed).status_code == 503
+    catalog.broken = None
+    assert ship(desk, placed).status_code == 201
+
+
 def test_a_parcel_that_is_gone_is_not_refunded_for_lost_stock(api, placed, desk, catalog):
-    # given an order that was shipped before its event was handled, and pieces that catalog no longer has
+    # given an order that was shipped while its event was being handled, for which catalog had too few pieces then
     ship(desk, placed)
     catalog.lost = True
     # when the event is handled, then the order stands

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from contexts.catalog.contract import ReservationCancelledError
+from contexts.catalog.contract import NotForSaleError, OutOfStockError, ReservationCancelledError
 from contexts.ordering import services
 from contexts.ordering.contract import UnknownProviderError
 from contexts.ordering.models import Order, Payment, Refund
@@ -212,10 +212,13 @@ def test_a_payment_begun_late_moves_order_and_hold_out(order, api, catalog):
     assert catalog.expires[str(number(order))] - row.expires_at >= timedelta(seconds=899)
 
 
-def test_a_payment_for_pieces_that_are_gone_does_not_begin(order, api, catalog):
+@pytest.mark.parametrize("gone", [OutOfStockError(), NotForSaleError(), ReservationCancelledError()])
+def test_a_payment_for_pieces_that_are_gone_does_not_begin(order, api, catalog, gone):
+    # given an order with little time left, and a hold that can't be moved out any more
     with shard_atomic("ordering", number(order)):
         Order.objects.filter(pk=number(order)).update(expires_at=datetime.now(UTC) + timedelta(seconds=1))
-    catalog.cancelled.add(str(number(order)))
+    catalog.broken = gone
+    # when it is to be paid
     answer = api.pay(order)
     assert (answer.status_code, answer.json()["code"]) == (409, "order_not_payable")
     assert api.get(f"orders/{order['id']}").json()["payments"] == []

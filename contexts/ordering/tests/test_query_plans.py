@@ -6,11 +6,11 @@ import pytest
 from django.db import connections
 
 from contexts.ordering.models import Order, Payment, Refund, Shipment, WebhookInbox
-from shop.sharding import shard_map
+from shop.sharding import aliases_of, shard_map
 from shop.sharding.scatter import owned
 
 ALIAS = "ordering_0"
-pytestmark = [pytest.mark.once, pytest.mark.django_db(databases=["ordering_0", "ordering_1"])]
+pytestmark = [pytest.mark.once, pytest.mark.django_db(databases=aliases_of("ordering"))]
 
 POLLS = {
     "ordering_payment_due": Payment.objects.filter(due_at__lte=datetime.now(UTC)).order_by("due_at", "id"),

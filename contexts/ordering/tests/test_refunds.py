@@ -1,5 +1,7 @@
 """Money going back: refused for good, not answered, or gone through; and never more than was taken."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from contexts.ordering import services
@@ -37,6 +39,11 @@ def ask_back(desk, order, amount=2598):
 def refunds(api, order):
     found = api.get(f"orders/{order['id']}").json()
     return found["payment_status"], [refund["status"] for refund in found["refunds"]]
+
+
+def waiting(moment):
+    """What was begun before that moment, and before now."""
+    return services.waiting_for_providers(moment), services.waiting_for_providers(datetime.now(UTC))
 
 
 def refused(*_, **__):
@@ -84,6 +91,23 @@ def test_a_refund_without_an_answer_stays_pending_and_is_sent_again_under_its_ke
     assert services.give_money_back() == 1
     assert refunds(api, placed) == ("partially_refunded", ["succeeded"])
     assert [intent.refunded for intent in intents_of(placed)] == [598]
+
+
+def test_what_waits_for_its_provider_is_counted_until_there_is_an_answer(api, order, desk, monkeypatch):
+    # given an attempt to pay whose answer is lost
+    began = datetime.now(UTC)
+    api.pay(order, token="tok_timeout")
+    assert waiting(began) == (0, 1)
+    # when it is found out, then nothing waits
+    make_due(Payment)
+    services.reconcile_payments()
+    assert waiting(began) == (0, 0)
+    # and the same of a refund
+    asked = datetime.now(UTC)
+    ask_back(desk, order)
+    assert waiting(asked) == (0, 1)
+    services.give_money_back()
+    assert waiting(asked) == (0, 0)
 
 
 def test_a_process_that_dies_after_the_money_went_back_gives_it_back_once(api, placed, desk, monkeypatch):

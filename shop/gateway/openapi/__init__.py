@@ -5,5 +5,6 @@ table, which is the one place that says who may call what and with which refusal
 """
 
 from shop.gateway.openapi.document import as_json, document
+from shop.gateway.openapi.problem_page import problem_page
 
-__all__ = ["as_json", "document"]
+__all__ = ["as_json", "document", "problem_page"]

@@ -16,7 +16,7 @@ from shop.gateway.routes import Key, Route, Who
 from shop.gateway.tokens import TokenExpiredError, TokenInvalidError
 from shop.http.idempotency import InProgressError, KeyReusedError
 from shop.http.paging import InvalidCursorError
-from shop.http.problems import IN_PROGRESS, MEDIA_TYPE, status_of
+from shop.http.problems import IN_PROGRESS, MEDIA_TYPE, UnknownFieldError, status_of
 from shop.sharding import ShardUnavailable
 
 type Json = dict[str, Any]
@@ -65,6 +65,8 @@ def _of_pipeline(route: Route) -> Iterator[type[ContextError]]:
         yield NotFoundError
     if route.has_body or route.query:
         yield InvalidError
+    if route.has_body:
+        yield UnknownFieldError
     if any(parameter.name == "cursor" for parameter in route.query):
         yield InvalidCursorError
     if route.key is not Key.IGNORED:

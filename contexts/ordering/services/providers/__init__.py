@@ -56,6 +56,10 @@ class PaymentProvider(Protocol):
         """How the intent stands; None: it never came."""
         ...
 
+    def hear(self, *, key: str, report: str) -> Intent | None:
+        """How the intent stands once this provider has sent a webhook of the type ``report``; None: it never came."""
+        ...
+
     def cancel(self, *, key: str) -> Intent:
         """Close the intent unless money was taken; one that never came is closed for ever. Says how it stands."""
         ...
@@ -79,6 +83,11 @@ _providers: dict[str, PaymentProvider] = {}
 def offer(name: str, provider: PaymentProvider) -> None:
     """Let orders be paid through ``provider``; ordering's `apps` says which there are."""
     _providers[name] = provider
+
+
+def is_offered(name: str) -> bool:
+    """Whether orders can be paid through the provider of that name."""
+    return name in _providers
 
 
 def provider_named(name: str) -> PaymentProvider:

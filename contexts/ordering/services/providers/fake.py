@@ -28,6 +28,7 @@ OUTCOMES: Final = {
     "tok_timeout": (AttemptStatus.CAPTURED, ""),
     "tok_slow": (AttemptStatus.CAPTURED, ""),
 }
+REPORTS: Final = {"payment.captured": AttemptStatus.CAPTURED, "payment.failed": AttemptStatus.FAILED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +82,13 @@ class FakeProvider:
             failure_code=failure,
             client_secret=secret if waits else "",
         )
+
+    def hear(self, *, key: str, report: str) -> Intent | None:
+        """Enter a report in the books: whoever knows the secret is the provider, `manage.py` or any other program."""
+        intent = self.read(key=key)
+        if intent is None or not intent.amount or report not in REPORTS:  # of one that never came nothing can be taken
+            return intent
+        return self._move(key, REPORTS[report])
 
     def cancel(self, *, key: str) -> Intent:
         """Close the intent, or leave a closed one for a `create` that is still on its way."""
