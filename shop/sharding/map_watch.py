@@ -122,6 +122,8 @@ def watch_maps() -> None:
 
 
 def _ensure_watch() -> None:
-    if os.getpid() not in _watches:  # a fork has no threads but its own
-        _watches[os.getpid()] = MapWatch()
-        _watches[os.getpid()].start()
+    if os.getpid() in _watches:  # not so in a fork, which has no threads but its own
+        return
+    watch = MapWatch()
+    if _watches.setdefault(os.getpid(), watch) is watch:  # of threads that come at once one begins
+        watch.start()

@@ -1,12 +1,14 @@
 """How processes learn of a new map, and how one sees who has not."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 
 import pytest
 from django.db.models.functions import Now
 
-from shop.sharding import shard_map
+from shop.sharding import map_watch, shard_map
 from shop.sharding.map_watch import ALIVE_SECONDS, MapWatch, behind
 from shop.sharding.models import ShardProcess
 from shop.sharding.shard_map import forget_shard_map, load_shard_map
@@ -49,6 +51,28 @@ def test_a_watch_reads_a_newer_map_and_says_that_it_knows_it():
     watch.look(CONTEXT)
     assert (shard_map(CONTEXT).epoch, shard_map(CONTEXT).alias_of_bucket(LEFT)) == (epoch, LAST)
     assert behind(CONTEXT, epoch) == []
+
+
+def test_threads_that_read_their_first_map_at_once_begin_one_watch(monkeypatch):
+    # given threads that all find no watch in their process yet
+    begun, all_there = [], Barrier(4)
+
+    class Begun(MapWatch):
+        def __init__(self):
+            super().__init__()
+            all_there.wait(10)
+
+        def start(self):
+            begun.append(self.id)
+
+    monkeypatch.setattr(map_watch, "MapWatch", Begun)
+    monkeypatch.setattr(map_watch, "_watches", {})
+    # when they go on
+    with ThreadPoolExecutor(all_there.parties) as threads:
+        asked = [threads.submit(map_watch._ensure_watch) for _ in range(all_there.parties)]
+    # then
+    assert [each.exception() for each in asked] == [None] * 4
+    assert len(begun) == 1
 
 
 def test_a_map_that_has_not_changed_is_not_read_again(django_assert_num_queries):
