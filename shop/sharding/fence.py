@@ -25,46 +25,61 @@ ISOLATION_STATE: Final = "SH002"
 _WORDS: Final = REFUSED_WORDS.replace("'", "''")
 SLICES: Final = ShardSlice._meta.db_table
 
-FUNCTIONS: Final = f"""
-CREATE OR REPLACE FUNCTION shop_guard(VARIADIC buckets int[]) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-  wanted int;
-  known record;
-  guarded text;
-BEGIN
-  IF current_setting('transaction_isolation') <> 'read committed' THEN
-    RAISE EXCEPTION 'shop: only READ COMMITTED transactions may write' USING ERRCODE = '{ISOLATION_STATE}';
-  END IF;
-  FOREACH wanted IN ARRAY buckets LOOP
-    PERFORM pg_advisory_xact_lock_shared({LOCK_CLASS}, wanted);
-    SELECT owned, epoch INTO known FROM {SLICES} WHERE lo <= wanted AND wanted <= hi;
-    IF known.owned IS NOT TRUE THEN
-      RAISE EXCEPTION '{_WORDS}'
-        USING ERRCODE = '{REFUSED_STATE}', DETAIL = format('bucket %s, epoch %s', wanted, coalesce(known.epoch, 0));
+OPERATIONS: Final = {
+    operation: [f"({row}.id >> {BUCKET_SHIFT})" for row in rows]
+    for operation, rows in {"INSERT": ["NEW"], "UPDATE": ["OLD", "NEW"], "DELETE": ["OLD"]}.items()
+}
+"""What is done to a row, and the buckets which that row lies in before and after."""
+DECLARED: Final = "DECLARE wanted int; mine boolean; since bigint; ignored text;"
+ASK: Final = f"""
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+      RAISE EXCEPTION 'shop: only READ COMMITTED transactions may write' USING ERRCODE = '{ISOLATION_STATE}';
     END IF;
-    guarded := coalesce(nullif(current_setting('shop.guarded', true), ''), ',');
-    PERFORM set_config('shop.guarded', right(guarded, 200) || wanted || ',', true);
-  END LOOP;
-END $$;
-CREATE OR REPLACE FUNCTION shop_fence() RETURNS trigger LANGUAGE plpgsql AS $$
+    ignored := pg_advisory_xact_lock_shared({LOCK_CLASS}, wanted);
+    SELECT owned, epoch INTO mine, since FROM {SLICES} WHERE lo <= wanted AND wanted <= hi;
+    IF mine IS NOT TRUE THEN
+      RAISE EXCEPTION '{_WORDS}'
+        USING ERRCODE = '{REFUSED_STATE}', DETAIL = format('bucket %s, epoch %s', wanted, coalesce(since, 0));
+    END IF;
+    ignored := set_config(
+      'shop.guarded', coalesce(right(current_setting('shop.guarded', true), 200), '') || ',' || wanted || ',', true);"""  # noqa: S608  our own names and numbers
+"""Whether ``wanted`` may be written. What a transaction was let through for is remembered within it, so it asks once.
+An assignment to ``ignored`` is worked out at once; `PERFORM` would begin a query."""
+
+
+def _fence(name: str, buckets: Iterable[str], returned: str) -> str:
+    looks = "".join(
+        f"""
+  wanted := {bucket};
+  IF (strpos(current_setting('shop.guarded', true), ',' || wanted || ',') > 0) IS NOT TRUE THEN{ASK}
+  END IF;"""
+        for bucket in buckets
+    )
+    return f"""
+CREATE OR REPLACE FUNCTION shop_fence_{name}() RETURNS trigger LANGUAGE plpgsql AS $$
+{DECLARED}
+BEGIN{looks}
+  RETURN {returned};
+END $$;"""
+
+
+FUNCTIONS: Final = "".join(
+    [
+        f"""
+CREATE OR REPLACE FUNCTION shop_guard(VARIADIC buckets int[]) RETURNS void LANGUAGE plpgsql AS $$
+{DECLARED}
 BEGIN
-  IF TG_NARGS > 0 THEN
-    PERFORM shop_guard(TG_ARGV[0]::int);
-  ELSIF TG_OP = 'UPDATE' THEN
-    PERFORM shop_guard((OLD.id >> {BUCKET_SHIFT})::int, (NEW.id >> {BUCKET_SHIFT})::int);
-  ELSIF TG_OP = 'INSERT' THEN
-    PERFORM shop_guard((NEW.id >> {BUCKET_SHIFT})::int);
-  ELSE
-    PERFORM shop_guard((OLD.id >> {BUCKET_SHIFT})::int);
-  END IF;
-  IF TG_OP = 'DELETE' THEN
-    RETURN OLD;
-  END IF;
-  RETURN NEW;
-END $$;
-"""  # noqa: S608  our own names and numbers
-"""What a transaction has been let through for is remembered within it: a row's trigger compares, and asks but once."""
-OPERATIONS: Final = {"INSERT": ("NEW",), "UPDATE": ("OLD", "NEW"), "DELETE": ("OLD",)}
+  FOREACH wanted IN ARRAY buckets LOOP{ASK}
+  END LOOP;
+END $$;""",
+        _fence("insert", OPERATIONS["INSERT"], "NEW"),
+        _fence("update", OPERATIONS["UPDATE"], "NEW"),
+        _fence("delete", OPERATIONS["DELETE"], "OLD"),
+        _fence("whole", ["TG_ARGV[0]"], "CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END"),
+    ]
+)
+"""A trigger's own `WHEN` would compare as well, but PostgreSQL reads and plans it anew in every statement: that costs
+as much as asking. A function is planned once in a session."""
 
 
 def install_fence(alias: str) -> None:
@@ -134,26 +149,16 @@ def _trigger(vendor: str, table: str, operation: str, whole: int | None) -> tupl
     return name, text.replace("<name>", name)
 
 
-def _buckets(operation: str, whole: int | None) -> Iterable[str]:
-    if whole is not None:
-        return [str(whole)]
-    return [f"({row}.id >> {BUCKET_SHIFT})" for row in OPERATIONS[operation]]
-
-
 def _on_postgresql(table: str, operation: str, whole: int | None) -> str:
-    known = "coalesce(current_setting('shop.guarded', true), '')"
-    unknown = " OR ".join(f"strpos({known}, ',' || {bucket} || ',') = 0" for bucket in _buckets(operation, whole))
-    argument = "" if whole is None else f"'{whole}'"
-    return (
-        f'CREATE TRIGGER "<name>" BEFORE {operation} ON "{table}" FOR EACH ROW'
-        f" WHEN ({unknown}) EXECUTE FUNCTION shop_fence({argument})"
-    )
+    function = f"shop_fence_{operation.lower()}()" if whole is None else f"shop_fence_whole('{whole}')"
+    return f'CREATE TRIGGER "<name>" BEFORE {operation} ON "{table}" FOR EACH ROW EXECUTE FUNCTION {function}'
 
 
 def _on_sqlite(table: str, operation: str, whole: int | None) -> str:
+    buckets = OPERATIONS[operation] if whole is None else [str(whole)]
     unowned = " OR ".join(
         f'NOT EXISTS (SELECT 1 FROM "{SLICES}" WHERE owned AND {bucket} BETWEEN lo AND hi)'  # noqa: S608  our own names
-        for bucket in _buckets(operation, whole)
+        for bucket in buckets
     )
     return (
         f'CREATE TRIGGER "<name>" BEFORE {operation} ON "{table}" FOR EACH ROW'

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from config.testing import SHARDS
 from tests.e2e.people import Customer, Staff, eventually
 from tests.e2e.shopserver import ShopServer
 
@@ -17,6 +18,16 @@ from tests.e2e.shopserver import ShopServer
 @pytest.fixture
 def empty_shop(tmp_path):
     server = ShopServer(tmp_path, migrated=False)
+    try:
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def usual_shop(tmp_path):
+    """With as many databases as a shop begins with, whatever this run has."""
+    server = ShopServer(tmp_path, shards=SHARDS)
     try:
         yield server
     finally:
@@ -43,14 +54,14 @@ def test_its_workers_do_not_outlive_it(fresh_shop):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only there workers are forked, and only there /proc tells")
-def test_a_worker_takes_75_megabytes_of_its_own_at_most(fresh_shop):
+def test_a_worker_takes_75_megabytes_of_its_own_at_most(usual_shop):
     # given a worker that has answered from every context
-    fresh_shop.start()
-    staff = Staff(fresh_shop)
-    buyer = Customer(fresh_shop)
+    usual_shop.start()
+    staff = Staff(usual_shop)
+    buyer = Customer(usual_shop)
     buyer.pay(buyer.order((staff.product("Teapot", stock=3), 1)).json)
     # then what it does not share with the process that loaded the shop is small
-    own = [_own_megabytes(worker) for worker in fresh_shop.workers()]
+    own = [_own_megabytes(worker) for worker in usual_shop.workers()]
     print(f"own memory of the worker: {own[0]:.0f} MB")
     assert 5 < own[0] <= 75
 

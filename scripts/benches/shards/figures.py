@@ -1,4 +1,4 @@
-"""From samples to figures: what a guard and routing cost, and what more shards do. Pure."""
+"""From samples to figures: what guard, fence and routing cost, and what more shards do. Pure."""
 
 from collections.abc import Iterable, Iterator
 from statistics import median
@@ -19,9 +19,9 @@ def _cost(sample: Sample, at_rest: float) -> float:
     return (sample.server_cpu_us or 0.0) + (sample.database_cpu_us or 0.0) - at_rest / sample.rate * 1e6
 
 
-def costs(on: OnShards, slot: str) -> list[float]:
+def costs(on: OnShards, case: str) -> list[float]:
     """What a request costs in each round, servers and PostgreSQL, beyond what they do at rest: µs of CPU time."""
-    return [_cost(samples[slot], rest) for samples, rest in zip(on.rounds, on.at_rest, strict=True)]
+    return [_cost(samples[case], rest) for samples, rest in zip(on.rounds, on.at_rest, strict=True)]
 
 
 def figures(found: Found) -> list[Figure]:
@@ -32,10 +32,10 @@ def figures(found: Found) -> list[Figure]:
 def _promised(found: Found) -> Iterator[Figure]:
     least, most = min(found), max(found)
     for count, each in found.items():
-        yield _figure(f"routing + guard ÷ placing an order, {_on(count)}", _protection(each), SHARE)
+        yield _figure(f"routing + guard and fence ÷ placing an order, {_on(count)}", _protection(each), SHARE)
     for count, each in found.items():
         yield _figure(f"routing ÷ GET order, {_on(count)}", _routing(each, "order"), SHARE)
-    for case, name in (("order guarded", "GET order"), ("place guarded", "place order, lines on one shard")):
+    for case, name in (("order", "GET order"), ("place", "place order, lines on one shard")):
         for count in sorted(found)[1:]:
             values = _ratios(costs(found[count], case), costs(found[least], case))
             yield _figure(f"CPU of {name}: {_on(count)} ÷ {_on(least)}", values, FLAT)
@@ -49,10 +49,8 @@ def _told(found: Found) -> Iterator[Figure]:
         name = f"across {_on(count)}, nothing but their answers ÷ the slowest"
         yield _figure(name, [everywhere / slowest for everywhere, slowest in each.told["across"]])
     for count, each in found.items():
-        yield _figure(f"the fence's triggers ÷ placing an order, {_on(count)}", _fence(each))
-    for count, each in found.items():
         name = f"place order, baskets of real invoices ÷ lines on one shard, {_on(count)}"
-        yield _figure(name, _ratios(costs(each, "spread guarded"), costs(each, "place guarded")))
+        yield _figure(name, _ratios(costs(each, "spread"), costs(each, "place")))
 
 
 def _on(count: int) -> str:
@@ -64,18 +62,13 @@ def _figure(name: str, values: list[float], budget: float | None = None) -> Figu
 
 
 def _protection(on: OnShards) -> list[float]:
-    guard = [1 - ratio for ratio in _ratios(costs(on, "place unguarded"), costs(on, "place guarded"))]
-    return [one + other for one, other in zip(guard, _routing(on, "place"), strict=True)]
+    protected = median(on.told["protection_us"])
+    return [protected / cost + routing for cost, routing in zip(costs(on, "place"), _routing(on, "place"), strict=True)]
 
 
 def _routing(on: OnShards, case: str) -> list[float]:
     spent = on.told["lookups"][case] * on.told["lookup_us"]
-    return [spent / cost for cost in costs(on, f"{case} guarded")]
-
-
-def _fence(on: OnShards) -> list[float]:
-    fenced, bare = costs(on, "place unguarded"), costs(on, "place bare")
-    return _ratios((one - other for one, other in zip(fenced, bare, strict=True)), costs(on, "place guarded"))
+    return [spent / cost for cost in costs(on, case)]
 
 
 def _ratios(these: Iterable[float], those: Iterable[float]) -> list[float]:

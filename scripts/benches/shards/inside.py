@@ -1,7 +1,8 @@
 """What only a process inside the shop can tell of its shards. Prints `Told` as JSON.
 
 ``python -m scripts.benches.shards.inside TIMES`` makes tokens of customers on all shards, says which shard each variant
-of standard input lies on, counts and times what routing does, and asks all shards at once and one by one.
+of standard input lies on, counts and times what routing does and what guard and fence cost an order, and asks all
+shards at once and one by one.
 """
 
 import json
@@ -17,7 +18,7 @@ from statistics import median
 from typing import Any, Final
 from unittest import mock
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "scripts.benches.shards.settings")
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 import django
 
@@ -27,6 +28,7 @@ from django.db.models import BooleanField, Func  # noqa: E402  Django is set up 
 from django.test import Client  # noqa: E402  the same
 
 from contexts.catalog.models import Product  # noqa: E402  the same
+from scripts.benches.shards.protection import protection_us  # noqa: E402  the same
 from shop.contract import Principal  # noqa: E402  the same
 from shop.gateway.tokens import mint  # noqa: E402  the same
 from shop.sharding import alias_of, aliases_of, new_id  # noqa: E402  the same
@@ -36,6 +38,7 @@ from shop.sharding.shard_map import ShardMap, shard_map  # noqa: E402  the same
 
 CUSTOMERS: Final = 32
 LINES: Final = 3
+PLACE: Final = "/api/v1/ordering/orders"
 TIMED: Final = 20_000
 WORK_SECONDS: Final = 0.02
 PAGE: Final = 20
@@ -50,6 +53,7 @@ class Told:
         aliases: Shard of each variant that was asked for, by its public ID.
         lookups: How often a request asks the map: for an order that is placed, and one that is read.
         lookup_us: What that takes each time.
+        protection_us: What guard and fence add to placing an order; a difference for each pair of batches.
         across: Seconds that asking every shard at once took, and the slowest of them alone, a pair each time.
         across_work: The same where each shard has `WORK_SECONDS` to do.
     """
@@ -58,6 +62,7 @@ class Told:
     aliases: dict[str, str]
     lookups: dict[str, int]
     lookup_us: float
+    protection_us: list[float]
     across: list[tuple[float, float]]
     across_work: list[tuple[float, float]]
 
@@ -66,11 +71,16 @@ def main() -> None:
     """Find out, and print it."""
     given, times = json.load(sys.stdin), int(sys.argv[1])
     tokens = [_token(number * BUCKETS // CUSTOMERS) for number in range(CUSTOMERS)]
+    client = Client(SERVER_NAME="localhost", HTTP_AUTHORIZATION=f"Bearer {tokens[0]}")
+    order = {"lines": given["basket"], "shipping_address": given["address"]}
+    stock = {alias_of("catalog", number_of("var", line["variant_id"])) for line in given["basket"]}
+    written = [shard_map("ordering").alias_of_bucket(0), *stock]
     told = Told(
         tokens=tokens,
         aliases={each: alias_of("catalog", number_of("var", each)) for each in given["variants"]},
-        lookups=_lookups(tokens[0], given["basket"], given["address"]),
+        lookups=_lookups(client, order),
         lookup_us=_lookup_us(),
+        protection_us=protection_us(partial(_ask, client, "POST", PLACE, order), written, times),
         across=_across(times, work=False),
         across_work=_across(times, work=True),
     )
@@ -82,9 +92,8 @@ def _token(bucket: int) -> str:
     return mint(Principal(id=str(key), role="customer", session_id="bench"))
 
 
-def _lookups(token: str, basket: Any, address: Any) -> dict[str, int]:
-    client, seen = Client(SERVER_NAME="localhost", HTTP_AUTHORIZATION=f"Bearer {token}"), Counter[str]()
-    asked = ShardMap.alias_of_bucket
+def _lookups(client: Client, order: Any) -> dict[str, int]:
+    seen, asked = Counter[str](), ShardMap.alias_of_bucket
 
     def call(case: str, method: str, path: str, body: Any = None) -> Any:
         def counted(owners: ShardMap, bucket: int) -> str:
@@ -92,18 +101,21 @@ def _lookups(token: str, basket: Any, address: Any) -> dict[str, int]:
             return asked(owners, bucket)
 
         with mock.patch.object(ShardMap, "alias_of_bucket", counted):
-            content = "" if body is None else json.dumps(body)
-            headers: Any = {"HTTP_IDEMPOTENCY_KEY": secrets.token_hex(12)}
-            answer = client.generic(method, f"/api/v1/{path}", content, "application/json", **headers)
-        if answer.status_code not in {200, 201}:
-            raise SystemExit(f"{method} {path}: {answer.status_code} {answer.content.decode()}")
-        return answer.json()
+            return _ask(client, method, path, body)
 
-    body = {"lines": basket, "shipping_address": address}
-    call("first", "POST", "ordering/orders", body)
-    order = call("place", "POST", "ordering/orders", body)
-    call("order", "GET", f"ordering/orders/{order['id']}")
+    call("first", "POST", PLACE, order)
+    placed = call("place", "POST", PLACE, order)
+    call("order", "GET", f"{PLACE}/{placed['id']}")
     return {"place": seen["place"], "order": seen["order"]}
+
+
+def _ask(client: Client, method: str, path: str, body: Any = None) -> Any:
+    content = "" if body is None else json.dumps(body)
+    headers: Any = {"HTTP_IDEMPOTENCY_KEY": secrets.token_hex(12)}
+    answer = client.generic(method, path, content, "application/json", **headers)
+    if answer.status_code not in {200, 201}:
+        raise SystemExit(f"{method} {path}: {answer.status_code} {answer.content.decode()}")
+    return answer.json()
 
 
 def _lookup_us() -> float:

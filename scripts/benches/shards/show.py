@@ -12,15 +12,9 @@ from rich.table import Table
 
 from scripts.benches.figures import Figure
 from scripts.benches.shards.figures import Found, costs
-from scripts.benches.shards.stand import SLOTS, OnShards
+from scripts.benches.shards.stand import CASES, OnShards
 
-LINES: Final = {
-    "order guarded": "GET order",
-    "place guarded": "place order",
-    "place unguarded": "… without the guard",
-    "place bare": "… and without the fence",
-    "spread guarded": "place order, baskets of real invoices",
-}
+LINES: Final = {"order": "GET order", "place": "place order", "spread": "place order, baskets of real invoices"}
 
 
 def as_json(found: Found, board: list[Figure], *, quick: bool) -> dict[str, Any]:
@@ -47,17 +41,18 @@ def measured(found: Found) -> Table:
     table.add_column("")
     for count in found:
         table.add_column(f"{count} shards" if count > 1 else "1 shard", justify="right")
-    for slot in (f"{case} {state}" for case, state in SLOTS):
-        table.add_row(LINES[slot], *(_cost(on, slot) for on in found.values()))
+    for case in CASES:
+        table.add_row(LINES[case], *(_cost(on, case) for on in found.values()))
     table.add_row("at rest, CPU %", *(f"{median(on.at_rest):.1%}" for on in found.values()))
     table.add_row("looked up in the map, placing / reading, at µs", *(_lookups(on.told) for on in found.values()))
+    table.add_row("guard and fence, placing", *(f"{median(on.told['protection_us']):.0f}" for on in found.values()))
     for name, words in (("across_work", "each at work for 20 ms"), ("across", "nothing but answers")):
         table.add_row(f"across all, {words}: ms (slowest alone)", *(_times(on.told[name]) for on in found.values()))
     return table
 
 
-def _cost(on: OnShards, slot: str) -> str:
-    return f"{median(costs(on, slot)):,.0f} ({median(each[slot].rate for each in on.rounds):,.0f})"
+def _cost(on: OnShards, case: str) -> str:
+    return f"{median(costs(on, case)):,.0f} ({median(each[case].rate for each in on.rounds):,.0f})"
 
 
 def _lookups(told: dict[str, Any]) -> str:
@@ -78,8 +73,8 @@ def plot(path: Path, found: Found) -> None:
     from matplotlib import pyplot as plt  # noqa: PLC0415  the same
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(15, 6), layout="constrained")
-    for slot, words in LINES.items():
-        left.plot(list(found), [median(costs(on, slot)) for on in found.values()], marker="o", label=words)
+    for case, words in LINES.items():
+        left.plot(list(found), [median(costs(on, case)) for on in found.values()], marker="o", label=words)
     for name, words in (("across_work", "20 ms of work on each"), ("across", "nothing but answers")):
         for place, whose, style in ((0, "all at once", "-"), (1, "the slowest alone", ":")):
             times = [median(pair[place] for pair in on.told[name]) * 1000 for on in found.values()]

@@ -1,17 +1,15 @@
-"""A run: databases for each number of shards; in each round the shop on each of them, with its guard and without."""
+"""A run: databases for each number of shards; in each round the shop on each of them."""
 
 import json
 import secrets
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
-
-import psycopg
 
 from scripts.benches import servers
 from scripts.benches.calls import call
@@ -26,14 +24,10 @@ OF_OTHERS: Final = 20
 EACH: Final = 8
 """More than that a database does not need: of four threads, and of what is done beside requests."""
 REST_SECONDS: Final = 1.0
-SLOTS: Final = (
-    ("order", "guarded"),
-    ("place", "guarded"),
-    ("place", "unguarded"),
-    ("place", "bare"),
-    ("spread", "guarded"),
-)
-"""Case, and what protects the rows: guard and fence, the fence alone, or nothing. `spread` are real orders' baskets."""
+CASES: Final = ("order", "place", "spread")
+"""An order is read, or placed with its lines on one shard; `spread` are real orders' baskets."""
+TIMES: Final = ("across", "across_work", "protection_us")
+"""What is told anew in each round, and kept."""
 
 type Progress = Callable[[str, int, int], None]
 """Called with what is done now, the steps that are done, and all there will be."""
@@ -56,7 +50,7 @@ class OnShards:
 
     Attributes:
         told: What a process inside the shop has told, see `scripts.benches.shards.inside`.
-        rounds: A sample of every slot, in each round.
+        rounds: A sample of every case, in each round.
         at_rest: CPU seconds, servers and PostgreSQL, per second in which nobody asks for anything; one for each round.
     """
 
@@ -103,8 +97,7 @@ class Stand:
             "DATABASE_CONNECTIONS": str(OF_SERVER),
         }
         folder.mkdir()
-        settings, log = "scripts.benches.shards.settings", folder / "log"
-        self._server = servers.shop(f"the shop on {count}", self._environment, log, settings=settings, workers=1)
+        self._server = servers.shop(f"the shop on {count}", self._environment, folder / "log", workers=1)
         with started(self._server):
             port = self._server.port
             databases.make_plenty()
@@ -115,10 +108,10 @@ class Stand:
             self._variants = sorted(sold.values())
 
     def round(self) -> None:
-        """Every slot once."""
+        """Every case once."""
         told = self._inside()
         before = self.found.told
-        self.found.told = told | {name: before.get(name, []) + told[name] for name in ("across", "across_work")}
+        self.found.told = told | {name: before.get(name, []) + told[name] for name in TIMES}
         material: dict[str, Any] = {
             "customers": [{"token": token, "orders": []} for token in told["tokens"]],
             "baskets": self._together(told["aliases"]),
@@ -131,12 +124,10 @@ class Stand:
             self._databases.settle()
             self.found.at_rest.append(self._at_rest())
             samples = {}
-            for case, state in SLOTS if len(self.found.rounds) % 2 == 0 else reversed(SLOTS):
-                with self._protected_by(state, port):
-                    baskets = {"baskets": self._baskets} if case == "spread" else {}
-                    asked = "place" if case == "spread" else case
-                    load = self._options.load
-                    samples[f"{case} {state}"] = load.on(self._server, self._databases, asked, material | baskets)
+            for case in CASES if len(self.found.rounds) % 2 == 0 else reversed(CASES):
+                baskets = {"baskets": self._baskets} if case == "spread" else {}
+                asked = "place" if case == "spread" else case
+                samples[case] = self._options.load.on(self._server, self._databases, asked, material | baskets)
             self.found.rounds.append(samples)
 
     def _together(self, aliases: dict[str, str]) -> list[list[dict[str, Any]]]:
@@ -149,30 +140,6 @@ class Stand:
             [_line(pile[(turn * LINES + place) % len(pile)]) for place in range(LINES)]
             for turn, pile in ((number // len(piles), piles[number % len(piles)]) for number in range(BASKETS))
         ]
-
-    @contextmanager
-    def _protected_by(self, state: str, port: int) -> Iterator[None]:
-        if state == "guarded":
-            yield
-            return
-        call(port, "PUT", "/api/v1/bench/guard/off")
-        if state == "bare":
-            self._triggers("DISABLE")
-        try:
-            yield
-        finally:
-            call(port, "PUT", "/api/v1/bench/guard/on")
-            if state == "bare":
-                self._triggers("ENABLE")
-
-    def _triggers(self, change: str) -> None:
-        for url in (*self._databases.urls("catalog"), *self._databases.urls("ordering")):
-            with psycopg.connect(url, autocommit=True) as connection:
-                fenced = connection.execute(
-                    "SELECT DISTINCT tgrelid::regclass::text FROM pg_trigger WHERE tgname LIKE 'shop_fence%'"
-                ).fetchall()
-                for (table,) in fenced:
-                    connection.execute(f"ALTER TABLE {table} {change} TRIGGER USER".encode())
 
     def _at_rest(self) -> float:
         before = self._server.cpu_seconds(), self._databases.cpu_seconds() or 0.0
