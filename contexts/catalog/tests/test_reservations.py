@@ -147,6 +147,7 @@ def test_a_refusal_names_every_short_line_of_all_shards_and_holds_nothing(cups):
     assert [stock(each) for each in (first, second, plenty)] == [(10, 0)] * 3
 
 
+@ANOTHER_SHARD
 def test_a_refusal_on_the_second_shard_lets_go_of_the_first(cups):
     order, (first, second) = new_order(), cups
     with pytest.raises(OutOfStockError):
