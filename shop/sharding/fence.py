@@ -31,20 +31,35 @@ OPERATIONS: Final = {
 }
 """What is done to a row, and the buckets which that row lies in before and after."""
 DECLARED: Final = "DECLARE wanted int; mine boolean; since bigint; ignored text;"
-ASK: Final = f"""
+ISOLATED: Final = f"""
     IF current_setting('transaction_isolation') <> 'read committed' THEN
       RAISE EXCEPTION 'shop: only READ COMMITTED transactions may write' USING ERRCODE = '{ISOLATION_STATE}';
+    END IF;"""
+REFUSE: Final = f"""
+      RAISE EXCEPTION '{_WORDS}'
+        USING ERRCODE = '{REFUSED_STATE}', DETAIL = format('bucket %s, epoch %s', wanted, coalesce(since, 0));"""
+REMEMBERED: Final = "coalesce(right(current_setting('shop.guarded', true), 200), '')"
+"""What this transaction was let through for, so that it asks once: buckets between commas."""
+GUARD: Final = f"""
+CREATE OR REPLACE FUNCTION shop_guard(VARIADIC buckets int[]) RETURNS void LANGUAGE plpgsql AS $$
+{DECLARED}
+BEGIN{ISOLATED}
+    FOREACH wanted IN ARRAY buckets LOOP
+      ignored := pg_advisory_xact_lock_shared({LOCK_CLASS}, wanted);
+    END LOOP;
+    SELECT w, epoch INTO wanted, since
+      FROM unnest(buckets) w LEFT JOIN {SLICES} ON lo <= w AND w <= hi WHERE owned IS NOT TRUE LIMIT 1;
+    IF FOUND THEN{REFUSE}
     END IF;
+    ignored := set_config('shop.guarded', {REMEMBERED} || ',' || array_to_string(buckets, ',') || ',', true);
+END $$;"""  # noqa: S608  our own names and numbers
+ASK: Final = f"""{ISOLATED}
     ignored := pg_advisory_xact_lock_shared({LOCK_CLASS}, wanted);
     SELECT owned, epoch INTO mine, since FROM {SLICES} WHERE lo <= wanted AND wanted <= hi;
-    IF mine IS NOT TRUE THEN
-      RAISE EXCEPTION '{_WORDS}'
-        USING ERRCODE = '{REFUSED_STATE}', DETAIL = format('bucket %s, epoch %s', wanted, coalesce(since, 0));
+    IF mine IS NOT TRUE THEN{REFUSE}
     END IF;
-    ignored := set_config(
-      'shop.guarded', coalesce(right(current_setting('shop.guarded', true), 200), '') || ',' || wanted || ',', true);"""  # noqa: S608  our own names and numbers
-"""Whether ``wanted`` may be written. What a transaction was let through for is remembered within it, so it asks once.
-An assignment to ``ignored`` is worked out at once; `PERFORM` would begin a query."""
+    ignored := set_config('shop.guarded', {REMEMBERED} || ',' || wanted || ',', true);"""  # noqa: S608  as above
+"""The same for one bucket. An assignment to ``ignored`` is worked out at once; `PERFORM` would begin a query."""
 
 
 def _fence(name: str, buckets: Iterable[str], returned: str) -> str:
@@ -65,13 +80,7 @@ END $$;"""
 
 FUNCTIONS: Final = "".join(
     [
-        f"""
-CREATE OR REPLACE FUNCTION shop_guard(VARIADIC buckets int[]) RETURNS void LANGUAGE plpgsql AS $$
-{DECLARED}
-BEGIN
-  FOREACH wanted IN ARRAY buckets LOOP{ASK}
-  END LOOP;
-END $$;""",
+        GUARD,
         _fence("insert", OPERATIONS["INSERT"], "NEW"),
         _fence("update", OPERATIONS["UPDATE"], "NEW"),
         _fence("delete", OPERATIONS["DELETE"], "OLD"),

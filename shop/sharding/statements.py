@@ -8,14 +8,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from django.db import connections
 
+from shop.sharding.ids import BUCKET_SHIFT
 from shop.sharding.scope import current_scope, rerouted, shard_atomic, single_statement
 from shop.sharding.shard_map import alias_of
 
 type Row = tuple[Any, ...]
+
+_BUCKETS: Final = f"ARRAY(SELECT (id >> {BUCKET_SHIFT})::int FROM unnest(%(ids)s) id)"  # noqa: S608  our own number
+GUARD_IDS: Final = f"SELECT shop_guard(VARIADIC {_BUCKETS})"
+"""For a statement on PostgreSQL that writes rows ``ids`` in many buckets: it asks once, where the triggers would for
+each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

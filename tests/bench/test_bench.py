@@ -9,15 +9,21 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.db import connections
 
 from config.testing import DEFAULT_POSTGRES
 from scripts.benches.rounds import SLOTS
+from shop.sharding.postgresql import pool
 from tests.architecture.tree import ROOT
+from tests.kernel.pools import close_idle
 
 POSTGRES = os.environ.get("TEST_POSTGRES_URL", DEFAULT_POSTGRES)
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run it. It needs two thirds of a server's connections: what this process keeps open for other tests is closed."""
+    connections.close_all()
+    close_idle(pool._here)
     command = [str(ROOT / "scripts" / "bench"), *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
 

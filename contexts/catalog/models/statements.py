@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from shop.sharding.statements import Statement
+from shop.sharding.statements import GUARD_IDS, Statement
 
 _OFFERED: Final = """
     SELECT v.id, v.product_id, v.sku, v.options, v.price_amount, v.price_currency, s.on_hand - s.reserved,
@@ -30,13 +30,16 @@ PRODUCTS: Final = Statement.shared("""
 HOLD: Final = Statement(
     # Locked in ID order, looked at under the lock, changed last. Whoever has to wait sees what the other one left:
     # `levels` is read after the wait. The same order at once fails on its unique lines, and nothing of it stays.
+    # Guarded for all buckets in one question: the triggers would ask for each, at its first row.
     postgresql=f"""
         WITH wanted AS (
             SELECT * FROM unnest(%(lines)s::bigint[], %(ids)s::bigint[], %(quantities)s::bigint[])
                 AS w (line_id, variant_id, quantity)
+        ), guarded AS MATERIALIZED (
+            {GUARD_IDS}
         ), levels AS MATERIALIZED (
-            SELECT id, on_hand - reserved AS free FROM shop_catalog_stocklevel
-            WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE
+            SELECT id, on_hand - reserved AS free FROM guarded, shop_catalog_stocklevel level
+            WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE OF level
         ), fit AS MATERIALIZED (
             SELECT count(*) AS lines FROM wanted w
             JOIN levels ON levels.id = w.variant_id AND levels.free > w.quantity

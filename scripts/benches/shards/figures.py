@@ -62,8 +62,8 @@ def _figure(name: str, values: list[float], budget: float | None = None) -> Figu
 
 
 def _protection(on: OnShards) -> list[float]:
-    protected = median(on.told["protection_us"])
-    return [protected / cost + routing for cost, routing in zip(costs(on, "place"), _routing(on, "place"), strict=True)]
+    shares = _ratios(on.told["protection_us"], costs(on, "place"))
+    return [share + routing for share, routing in zip(shares, _routing(on, "place"), strict=True)]
 
 
 def _routing(on: OnShards, case: str) -> list[float]:

@@ -53,7 +53,7 @@ class Told:
         aliases: Shard of each variant that was asked for, by its public ID.
         lookups: How often a request asks the map: for an order that is placed, and one that is read.
         lookup_us: What that takes each time.
-        protection_us: What guard and fence add to placing an order; a difference for each pair of batches.
+        protection_us: What guard and fence add to placing an order.
         across: Seconds that asking every shard at once took, and the slowest of them alone, a pair each time.
         across_work: The same where each shard has `WORK_SECONDS` to do.
     """
@@ -62,7 +62,7 @@ class Told:
     aliases: dict[str, str]
     lookups: dict[str, int]
     lookup_us: float
-    protection_us: list[float]
+    protection_us: float
     across: list[tuple[float, float]]
     across_work: list[tuple[float, float]]
 
@@ -71,13 +71,18 @@ def main() -> None:
     """Find out, and print it."""
     given, times = json.load(sys.stdin), int(sys.argv[1])
     tokens = [_token(number * BUCKETS // CUSTOMERS) for number in range(CUSTOMERS)]
+    aliases = {each: alias_of("catalog", number_of("var", each)) for each in given["variants"]}
+    stock = aliases[given["variants"][0]]
+    basket = [each for each, alias in aliases.items() if alias == stock][:LINES]
+    order = {
+        "lines": [{"variant_id": each, "quantity": 1} for each in basket],
+        "shipping_address": given["address"],
+    }
     client = Client(SERVER_NAME="localhost", HTTP_AUTHORIZATION=f"Bearer {tokens[0]}")
-    order = {"lines": given["basket"], "shipping_address": given["address"]}
-    stock = {alias_of("catalog", number_of("var", line["variant_id"])) for line in given["basket"]}
-    written = [shard_map("ordering").alias_of_bucket(0), *stock]
+    written = [shard_map("ordering").alias_of_bucket(0), stock]
     told = Told(
         tokens=tokens,
-        aliases={each: alias_of("catalog", number_of("var", each)) for each in given["variants"]},
+        aliases=aliases,
         lookups=_lookups(client, order),
         lookup_us=_lookup_us(),
         protection_us=protection_us(partial(_ask, client, "POST", PLACE, order), written, times),

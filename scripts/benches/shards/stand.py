@@ -111,6 +111,7 @@ class Stand:
         """Every case once."""
         told = self._inside()
         before = self.found.told
+        told["protection_us"] = [told["protection_us"]]
         self.found.told = told | {name: before.get(name, []) + told[name] for name in TIMES}
         material: dict[str, Any] = {
             "customers": [{"token": token, "orders": []} for token in told["tokens"]],
@@ -149,7 +150,7 @@ class Stand:
 
     def _inside(self) -> dict[str, Any]:
         times = max(3, round(self._options.load.seconds * 10))
-        given = {"variants": self._variants, "basket": self._baskets[0], "address": ADDRESS}
+        given = {"variants": self._variants, "address": ADDRESS}
         said = ask_inside(f"{__package__}.inside", str(times), environment=self._environment, given=given)
         told: dict[str, Any] = json.loads(said.splitlines()[-1])
         return told
