@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from shop.gateway.keys import key_ring
 from shop.gateway.reading import read_only
+from shop.services.keys import key_ring
 
 CACHE_SECONDS: Final = 300
 PATH: Final = "/.well-known/jwks.json"

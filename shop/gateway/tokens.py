@@ -17,7 +17,7 @@ from rest_framework_simplejwt.tokens import Token
 
 from shop.contract import Principal, UnauthenticatedError
 from shop.contract.values import Role
-from shop.gateway.keys import key_ring
+from shop.services.keys import key_ring
 from shop.sharding.public_ids import InvalidPublicId, number_of, public_id
 
 ALGORITHM: Final = "ES256"

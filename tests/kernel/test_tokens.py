@@ -18,9 +18,10 @@ from django.test import Client
 from jwt.algorithms import ECAlgorithm
 
 from shop.contract import Principal
-from shop.gateway import keys, tokens
-from shop.gateway.keys import key_ring
+from shop.gateway import tokens
 from shop.gateway.tokens import CLAIMS, TokenExpiredError, TokenInvalidError, mint, verify
+from shop.services import keys
+from shop.services.keys import key_ring
 from shop.settings import write_once
 from shop.sharding.public_ids import public_id
 from tests.plugin import make_principal

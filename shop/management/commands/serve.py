@@ -20,8 +20,8 @@ from jwt import PyJWTError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from shop.gateway.keys import key_ring
 from shop.observability.shared_counts import FOLDER, empty_folder
+from shop.services.keys import key_ring
 from shop.sharding.first_migrate import ForeignDatabase, check_identity
 from shop.sharding.readiness import all_aliases, unapplied
 from shop.sharding.router import staff_home

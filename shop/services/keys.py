@@ -1,4 +1,7 @@
-"""The key ring that signs access tokens: ES256 keys in a private JWKS file; the first signs, all verify."""
+"""The key ring that signs what this shop vouches for, tokens and batches of events.
+
+ES256 keys in a private JWKS file; the first one signs, all verify.
+"""
 
 import json
 import secrets
