@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from django.utils.csp import CSP
 from django.utils.module_loading import import_string
 
+from config.broker import broker_namespace, broker_url
 from config.hosting import KNOWN_CONTEXTS, hosted_contexts, switched_off, urls_of_others
 from config.limiting import rate_limits, redis_url
 from config.origins import ANY, allowed_origins, public_url
@@ -102,6 +103,8 @@ AUTH_PASSWORD_VALIDATORS = [
 # ---- services and events -------------------------------------------------------------------------------------
 SERVICE_TRANSPORT = env.choice("SERVICE_TRANSPORT", "local", ("local", "loopback"))
 SERVICE_KILL_SWITCH = switched_off(env)
+BROKER_URL = broker_url(env)
+BROKER_NAMESPACE = broker_namespace(env)
 RELAY_PAUSED = env.flag("RELAY_PAUSED")
 MAP_WATCH = not env.text("SHOP_TEST_ENGINE")  # a test would find its database in use when it is dropped
 

@@ -1,4 +1,4 @@
-"""The server's entry: the application, and with it the embedded delivery of events."""
+"""The server's entry: the application, and with it the delivery of events."""
 
 import atexit
 import multiprocessing
@@ -15,9 +15,9 @@ from shop.gateway.wsgi import make_application  # noqa: E402  nothing may count 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 application = make_application()
 
-from shop.events.embedded import Embedded  # noqa: E402  models load after the application is set up
+from shop.events.broker.delivery import make_delivery  # noqa: E402  models load after the application is set up
 
-delivery = Embedded()
+delivery = make_delivery(beside_relay=True)
 delivery.start()
 application.senders.start()
 atexit.register(delivery.stop)

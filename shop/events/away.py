@@ -7,6 +7,11 @@ from django.db import InterfaceError, OperationalError
 
 from shop.contract import RemoteFault, UnavailableError
 
+
+class Away(Exception):
+    """Something outside the process that is no database does not answer now."""
+
+
 PRIMARY: Final = 0xFF
 """The part of SQLite's error codes that the others refine."""
 
@@ -15,7 +20,9 @@ def is_away(error: Exception) -> bool:
     """Whether nobody is to blame: a service or a database does not answer now, and will again. See decision 6."""
     if isinstance(error, RemoteFault):  # it answered: with a bug
         return False
-    return isinstance(error, UnavailableError | OperationalError | InterfaceError) and not _is_of_the_statement(error)
+    return isinstance(error, Away | UnavailableError | OperationalError | InterfaceError) and not _is_of_the_statement(
+        error
+    )
 
 
 def _is_of_the_statement(error: Exception) -> bool:

@@ -1,4 +1,4 @@
-"""Delivery without a broker: threads of the server process, or of a command that needs it while it works."""
+"""Delivery: threads of the server process, of `manage.py relay`, or of a command that needs it while it works."""
 
 import threading
 import time
@@ -14,7 +14,7 @@ from shop.events import wake
 from shop.events.away import is_away
 from shop.events.duty import lay_down, on_duty
 from shop.events.jobs import run_due_jobs
-from shop.events.relay import relay, retry
+from shop.events.relay import Carrier, relay, retry
 from shop.sharding import aliases_of, hosted_contexts, shard_map
 from shop.sharding.databases import leave_databases
 from shop.sharding.generator import generator_of
@@ -31,10 +31,21 @@ class Embedded:
 
     Args:
         close: Called by each thread at its end: closes what it has opened.
+        carriers: Makes what carries events away, one for each thread; None: the handlers of this process take them.
+        net: Whether it also looks for what nobody has told it of, tries again what failed, and runs the jobs. A server
+            that has a `manage.py relay` beside it does not: it only hands over what it has published itself.
     """
 
-    def __init__(self, close: Callable[[], None] = connections.close_all) -> None:
+    def __init__(
+        self,
+        close: Callable[[], None] = connections.close_all,
+        *,
+        carriers: Callable[[], Carrier] | None = None,
+        net: bool = True,
+    ) -> None:
         self._close = close
+        self._carriers = carriers
+        self._net = net
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._resting: dict[str, float] = {}
@@ -43,7 +54,8 @@ class Embedded:
         """Start the threads; with ``RELAY_PAUSED`` the sweepers only."""
         for context in hosted_contexts():
             if not settings.RELAY_PAUSED:
-                self._run(wake.RELAY, context, self._relay_round)
+                carrier = self._carriers() if self._carriers else None
+                self._run(wake.RELAY, context, partial(self._relay_round if self._net else self._own_round, carrier))
             self._run(wake.JOBS, context, self._jobs_round)
 
     def stop(self) -> None:
@@ -73,16 +85,26 @@ class Embedded:
         thread.start()
         self._threads.append(thread)
 
-    def _relay_round(self, context: str) -> None:
-        seen = [self._try(f"relay of {alias}", partial(_relay, alias)) for alias in shard_map(context).owners()]
+    def _relay_round(self, carrier: Carrier | None, context: str) -> None:
+        seen = [
+            self._try(f"relay of {alias}", partial(_relay, alias, carrier)) for alias in shard_map(context).owners()
+        ]
         if not any(seen):
             leave_databases()
             wake.wait(wake.RELAY, context, POLL_SECONDS)
 
+    def _own_round(self, carrier: Carrier | None, context: str) -> None:
+        """Hand over what this process has just published, whoever has the duty: claims keep them apart."""
+        leave_databases()
+        if wake.wait(wake.RELAY, context, POLL_SECONDS):
+            for alias in shard_map(context).owners():
+                self._try(f"relay of {alias}", partial(relay, alias, carrier))
+
     def _jobs_round(self, context: str) -> None:
         woken = wake.wait(wake.JOBS, context, POLL_SECONDS)
         self._try(f"window of IDs of {context}", generator_of(context).ensure_window)
-        self._try(f"jobs of {context}", partial(run_due_jobs, context, woken=woken))
+        if self._net:
+            self._try(f"jobs of {context}", partial(run_due_jobs, context, woken=woken))
 
     def _try(self, what: str, work: Callable[[], int | None]) -> int:
         """Do one piece of a round. One that fails rests, so that the others go on; told when that begins and ends."""
@@ -100,8 +122,8 @@ class Embedded:
         return done or 0
 
 
-def _relay(alias: str) -> int:
-    return relay(alias) + retry(alias) if on_duty(alias, wake.RELAY) else 0
+def _relay(alias: str, carrier: Carrier | None) -> int:
+    return relay(alias, carrier) + retry(alias) if on_duty(alias, wake.RELAY) else 0
 
 
 def _leave(context: str) -> None:

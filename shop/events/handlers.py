@@ -65,6 +65,11 @@ def handlers_of(topic: str) -> Sequence[Handler]:
     return [handler for handler in _handlers.values() if handler.event_type.topic() == topic]
 
 
+def handlers_in(context: str) -> Sequence[Handler]:
+    """Handlers that ``context`` has in this process."""
+    return [handler for handler in _handlers.values() if handler.context == context]
+
+
 def handler_named(name: str) -> Handler | None:
     """The handler with this name, if it still exists."""
     return _handlers.get(name)

@@ -68,6 +68,21 @@ class InboxEntry(PlacedModel):
         )
 
 
+class ParkedMessage(KernelModel):
+    """What came by a queue and can't be taken: not believed, or of a topic that nobody handles. Kept whole, at a home.
+
+    Its ID is the message's digest, so the same one is parked once.
+    """
+
+    home_only = True
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    topic = models.CharField(max_length=120)
+    reason = models.CharField(max_length=200)
+    message = models.JSONField()
+    created_at = models.DateTimeField(db_default=Now())
+
+
 class Duty(KernelModel):
     """Who works on this database as what: one relay, one runner per job. Only saves work; never guards an effect."""
 

@@ -6,15 +6,17 @@ rows in buckets that the database owns are seen.
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import batched
 from typing import Any, Final
 
 import structlog
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from shop.events.away import is_away
+from shop.events.away import Away, is_away
 from shop.events.envelope import Envelope
 from shop.events.handlers import handler_named, handlers_of
 from shop.events.inbox import HELD_BACK_SECONDS, attempt, held_back, receive
@@ -25,7 +27,13 @@ from shop.sharding.statements import Statement
 
 log = structlog.get_logger(__name__)
 
+type Carrier = Callable[[str, str, Sequence[Envelope]], bool]
+"""Given the producing context, a topic and its events: whether somebody has them for sure. Raises `Away`."""
+
 BATCH: Final = 100
+CARRIED: Final = 1_000
+"""Claimed at once where a broker takes them: one that confirms a batch is done with it."""
+WITHOUT_QUEUE_SECONDS: Final = 5.0
 LEASE_SECONDS: Final = 4.0
 POSTPONED_SECONDS: Final = 1.0
 PENDING: Final = Statement.shared(
@@ -35,10 +43,17 @@ FAILED: Final = Statement.shared("SELECT 1 FROM shop_inboxentry WHERE state = 'r
 """Asked of every database some times a second, in vain as a rule: putting the real question costs ten times that."""
 
 
-def relay(alias: str) -> int:
+def relay(alias: str, carrier: Carrier | None = None) -> int:
     """Hand over what is due in one database's outbox; returns how many events it saw.
 
     An event waits for the earlier ones of its key, which may be postponed or in another relay's hands.
+
+    Args:
+        alias: The database.
+        carrier: Takes the events away, to a broker; None: the handlers of this process take them at once.
+
+    Raises:
+        Away: The carrier does not answer. What it did not take stays.
     """
     if not _is_any(alias, PENDING):
         return 0
@@ -47,7 +62,46 @@ def relay(alias: str) -> int:
     elsewhere = Q(available_at__gt=now) | Q(lease_until__gt=now)
     earlier = pending.filter(elsewhere, key=OuterRef("key"), event_seq__lt=OuterRef("event_seq"))
     due = pending.filter(~Exists(earlier), available_at__lte=now)
-    rows = _claim(alias, due.order_by("available_at", "id"))
+    rows = _claim(alias, due.order_by("available_at", "id"), most=BATCH if carrier is None else CARRIED)
+    if carrier is None:
+        _hand_over_here(alias, rows)
+    else:
+        _carry(alias, rows, carrier)
+    return len(rows)
+
+
+def _carry(alias: str, rows: list[OutboxEvent], carrier: Carrier) -> None:
+    """Give events to what carries them away, topic by topic; each is done once it says that it has them."""
+    by_topic: defaultdict[str, list[OutboxEvent]] = defaultdict(list)
+    for row in rows:
+        by_topic[row.topic].append(row)
+    waiting = {row.pk: row for row in rows}
+    try:
+        for topic, of_topic in by_topic.items():
+            for batch in batched(of_topic, BATCH):
+                if carrier(context_of_alias(alias), topic, [Envelope.of(row) for row in batch]) or not handlers_of(
+                    topic
+                ):
+                    _release_all(alias, batch, state=OutboxEvent.State.HANDED_OVER)
+                else:
+                    log.warning("events_without_queue", database=alias, topic=topic, events=len(batch))
+                    later = datetime.now(UTC) + timedelta(seconds=WITHOUT_QUEUE_SECONDS)
+                    _release_all(alias, batch, available_at=later)
+                for row in batch:
+                    del waiting[row.pk]
+    except Away:
+        _release_all(alias, list(waiting.values()))
+        raise
+
+
+def _release_all(alias: str, rows: Sequence[OutboxEvent], **changes: Any) -> None:
+    """Let go of claimed rows, unless the lease was lost meanwhile."""
+    if rows:
+        mine = OutboxEvent.objects.using(alias).filter(pk__in=[row.pk for row in rows], lease_token=rows[0].lease_token)
+        _write(alias, lambda: mine.update(lease_token=None, lease_until=None, **changes))
+
+
+def _hand_over_here(alias: str, rows: list[OutboxEvent]) -> None:
     postponed: set[str] = set()
     for row in _held(alias, rows):
         if row.key not in postponed and _hand_over(Envelope.of(row)):
@@ -57,11 +111,10 @@ def relay(alias: str) -> int:
             _release(alias, row, available_at=datetime.now(UTC) + timedelta(seconds=POSTPONED_SECONDS))
     if postponed:
         log.warning("events_postponed", database=alias, keys=len(postponed))
-    return len(rows)
 
 
 def _hand_over(envelope: Envelope) -> bool:
-    """Whether every handler's inbox has the event now. The broker and HTTP hand-overs take their place here."""
+    """Whether every handler's inbox has the event now."""
     try:
         for handler in handlers_of(envelope.topic):
             receive(envelope, handler)
@@ -100,7 +153,7 @@ def _is_any(alias: str, due: Statement) -> bool:
     return bool(slices) and bool(due.read(context, key_of_bucket(slices[0][0]), now=datetime.now(UTC)))
 
 
-def _claim[R: (OutboxEvent, InboxEntry)](alias: str, due: QuerySet[R]) -> list[R]:
+def _claim[R: (OutboxEvent, InboxEntry)](alias: str, due: QuerySet[R], *, most: int = BATCH) -> list[R]:
     now = datetime.now(UTC)
     free = due.filter(Q(lease_until=None) | Q(lease_until__lt=now)).filter(
         owned(shard_map(context_of_alias(alias)), alias)
@@ -110,7 +163,7 @@ def _claim[R: (OutboxEvent, InboxEntry)](alias: str, due: QuerySet[R]) -> list[R
     token = uuid.uuid4()
 
     def lease() -> list[R]:
-        rows = list(free.select_for_update(skip_locked=True)[:BATCH])
+        rows = list(free.select_for_update(skip_locked=True)[:most])
         until = now + timedelta(seconds=LEASE_SECONDS)
         due.model.objects.using(alias).filter(pk__in=[row.pk for row in rows]).update(
             lease_token=token, lease_until=until

@@ -1,0 +1,72 @@
+"""The Celery application: `celery -A config worker` runs it, and the relay sends by it. One task, which takes batches.
+
+Why it is set up so:
+
+- **Acks late, also for a lost worker**: a batch is acknowledged when every event's fate is in an inbox. What a worker
+  held that was killed, by the kernel's OOM killer or `kill -9`, goes to the next one; the inbox knows what was done.
+- **Prefetch of one**: a batch is up to a hundred events. More of them waiting in one process would be work that no
+  other can take, and that is repeated when it dies.
+- **Visibility time-out of a minute** (Redis): after that the batch of a worker that is gone is given to another. A
+  batch takes seconds; one that takes longer is worked on twice, which the inbox allows.
+- **Confirms**: sending returns when RabbitMQ has the batch on disk, or raises; the outbox's row is done only then.
+  Redis answers every command anyway.
+- **No results, no events, no remote control**: nobody reads them, and each is traffic or a way in.
+- **JSON only**: a pickle that somebody puts into the queue would be code.
+"""
+
+from typing import Any, Final
+
+from celery import Celery
+from django.conf import settings
+
+from shop.events.broker.receiving import TASK, take
+from shop.events.broker.topology import exchange, queues
+from shop.sharding.databases import leave_databases
+
+VISIBLE_AGAIN_SECONDS: Final = 60
+CONNECT_SECONDS: Final = 3.0
+STOP_SECONDS: Final = 20.0
+
+
+def make_app() -> Celery:
+    """The application for ``BROKER_URL``."""
+    app = Celery("shop", set_as_current=False)
+    app.conf.update(
+        broker_url=settings.BROKER_URL or "memory://",
+        broker_transport_options=_transport(settings.BROKER_URL),
+        broker_connection_timeout=CONNECT_SECONDS,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        task_queues=queues(),
+        task_default_exchange=exchange().name,
+        task_default_exchange_type="topic",
+        task_create_missing_queues=False,
+        task_serializer="json",
+        accept_content=["json"],
+        task_ignore_result=True,
+        task_store_errors_even_if_ignored=False,
+        task_acks_late=True,
+        task_acks_on_failure_or_timeout=False,
+        task_reject_on_worker_lost=True,
+        worker_consumer="shop.events.broker.consumer:Consumer",
+        worker_prefetch_multiplier=1,
+        worker_send_task_events=False,
+        worker_enable_remote_control=False,
+        worker_hijack_root_logger=False,
+        worker_soft_shutdown_timeout=STOP_SECONDS,
+    )
+    app.task(_take, name=TASK)
+    return app
+
+
+def _take(message: Any) -> None:
+    try:
+        take(message)
+    finally:
+        leave_databases()
+
+
+def _transport(url: str) -> dict[str, Any]:
+    if url.startswith("redis"):
+        return {"visibility_timeout": VISIBLE_AGAIN_SECONDS, "global_keyprefix": f"{settings.BROKER_NAMESPACE}:"}
+    return {}

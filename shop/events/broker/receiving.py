@@ -1,0 +1,71 @@
+"""What a worker does with a batch. When it returns every event's fate is in an inbox, and the batch acknowledged."""
+
+import hashlib
+import json
+import time
+from collections import defaultdict
+from typing import Any, Final
+
+import structlog
+from celery.exceptions import Reject
+
+from shop.events.away import is_away
+from shop.events.broker.sealing import NotBelieved, unseal
+from shop.events.envelope import Envelope
+from shop.events.handlers import handlers_of
+from shop.events.inbox import receive_all
+from shop.events.models import ParkedMessage
+from shop.sharding import home_atomic, hosted_contexts
+
+log = structlog.get_logger(__name__)
+
+TASK: Final = "shop.events.take"
+"""The one task; its name is part of every message, so it stays when code moves."""
+AGAIN_SECONDS: Final = 1.0
+
+
+def take(message: Any) -> None:
+    """Hand a batch to the handlers of its topics; what can't be taken is parked. Safe to repeat.
+
+    Raises:
+        Reject: An inbox can't be written: the broker gives the batch out again.
+    """
+    try:
+        _take(message)
+    except Exception as error:
+        if is_away(error):
+            log.warning("batch_put_off", error=type(error).__name__)
+        else:
+            log.exception("batch_failed")
+        time.sleep(AGAIN_SECONDS)  # whoever takes it next would find the same
+        raise Reject(type(error).__name__, requeue=True) from error
+
+
+def _take(message: Any) -> None:
+    try:
+        envelopes = unseal(message)
+    except NotBelieved as error:
+        park(message, topic="", reason=error.reason)
+        return
+    by_topic: defaultdict[str, list[Envelope]] = defaultdict(list)
+    for envelope in envelopes:
+        by_topic[envelope.topic].append(envelope)
+    for topic, batch in by_topic.items():
+        handlers = handlers_of(topic)
+        if not handlers:
+            park(message, topic=topic, reason="no handler here knows this topic")
+        for handler in handlers:
+            receive_all(batch, handler)
+
+
+def park(message: Any, *, topic: str, reason: str) -> None:
+    """Keep a message that can't be taken, where staff see it."""
+    text = json.dumps(message, sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    context = hosted_contexts()[0]
+    with home_atomic(context) as scope:
+        _, new = ParkedMessage.objects.using(scope.alias).get_or_create(
+            digest=digest, defaults={"topic": topic[:120], "reason": reason, "message": message}
+        )
+    if new:
+        log.error("message_parked", context=context, topic=topic, reason=reason)

@@ -1,0 +1,82 @@
+"""A batch of events on its way: in a version, signed by who produced it, meant for this exchange, of a known age.
+
+Whoever can write to the broker can write anything into a queue; so a worker believes a batch by its signature alone. It
+covers every event, and neither Celery's headers nor the name of the queue.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+import jwt
+
+from shop.events.envelope import Envelope
+from shop.services.keys import key_ring
+
+VERSION: Final = 1
+AUDIENCE: Final = "shop.events"
+ALGORITHM: Final = "ES256"
+OLDEST: Final = timedelta(days=14)
+"""A queue may stand for long; what is older is looked at by somebody before it has an effect."""
+EARLY: Final = timedelta(minutes=5)
+"""Clocks differ."""
+
+type Sealed = Mapping[str, Any]
+"""``{"version": 1, "token": …, "events": …}``: the events are the text that was signed."""
+
+
+class NotBelieved(Exception):
+    """A batch that no producer of this shop has sent so. ``reason`` says why, and has nothing of its content."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def seal(producer: str, envelopes: Sequence[Envelope]) -> dict[str, Any]:
+    """The message that carries ``envelopes``, signed by the context ``producer``."""
+    events = json.dumps([envelope.to_json() for envelope in envelopes], separators=(",", ":"))
+    ring = key_ring()
+    claims = {"iss": producer, "aud": AUDIENCE, "iat": int(time.time()), "sha256": _digest(events)}
+    token = jwt.encode(claims, ring.private[ring.signing], algorithm=ALGORITHM, headers={"kid": ring.signing})
+    return {"version": VERSION, "token": token, "events": events}
+
+
+def unseal(message: Sealed) -> list[Envelope]:
+    """The events of a message, in the order in which they were sealed.
+
+    Raises:
+        NotBelieved: Its version is unknown, its signature is not ours, it is too old, or events are not its producer's.
+    """
+    if not isinstance(message, Mapping) or message.get("version") != VERSION:
+        raise NotBelieved("unknown version")
+    events = message.get("events")
+    claims = _claims(message.get("token"))
+    if not isinstance(events, str) or claims.get("sha256") != _digest(events):
+        raise NotBelieved("not what was signed")
+    age = timedelta(seconds=time.time() - claims["iat"])
+    if not -EARLY <= age <= OLDEST:
+        raise NotBelieved("too old" if age > OLDEST else "from the future")
+    try:
+        envelopes = [Envelope.from_json(each) for each in json.loads(events)]
+    except (TypeError, ValueError):
+        raise NotBelieved("unknown fields") from None
+    if any(envelope.topic.partition(".")[0] != claims["iss"] for envelope in envelopes):
+        raise NotBelieved("not its producer's event")
+    return envelopes
+
+
+def _claims(token: Any) -> dict[str, Any]:
+    try:
+        key = key_ring().public[jwt.get_unverified_header(token)["kid"]]
+        needed = {"require": ["iss", "aud", "iat", "sha256"], "verify_iat": False}
+        return jwt.decode(token, key, algorithms=[ALGORITHM], audience=AUDIENCE, options=needed)  # type: ignore[arg-type]
+    except (jwt.PyJWTError, KeyError, TypeError, AttributeError):
+        raise NotBelieved("not signed by this shop") from None
+
+
+def _digest(events: str) -> str:
+    return hashlib.sha256(events.encode()).hexdigest()

@@ -1,0 +1,145 @@
+"""Events over a broker, with every process real: what was sold is sold once, whoever is killed."""
+
+import os
+import secrets
+import signal
+import time
+from random import Random
+
+import pytest
+
+from tests.brokers import waiting_at
+from tests.e2e.brokered import brokered_shop
+from tests.e2e.crowd import Crowd
+from tests.e2e.people import Customer, Staff, eventually, money_apart
+from tests.e2e.test_kill import broken, is_drained, is_ready
+
+BUYERS = 6
+KILLS = 20
+LEASE_SECONDS = 60.0
+
+
+@pytest.fixture(params=["RabbitMQ", "Redis"])
+def shop(request, tmp_path):
+    if os.environ["SHOP_TEST_ENGINE"] != "postgres":
+        pytest.skip("SQLite files are served by one process: this runs in the other half of the suite")
+    with brokered_shop(tmp_path, request.param) as made:
+        yield made
+
+
+def test_what_is_paid_is_sold_and_what_is_cancelled_is_given_back(shop):
+    # given a shop over a broker
+    shop.start()
+    staff, buyer = Staff(shop.server), Customer(shop.server)
+    teapot = staff.product("Teapot", stock=10)
+    # when one order is paid and another is cancelled
+    paid, cancelled = buyer.order((teapot, 3)).json, buyer.order((teapot, 2)).json
+    assert buyer.pay(paid).status == 201
+    assert buyer.cancel(cancelled).status == 200
+    # then the workers sell the one and give back the other
+    eventually(lambda: staff.stock(teapot) == {"on_hand": 7, "reserved": 0, "available": 7}, seconds=30)
+    eventually(lambda: is_drained(shop.server), seconds=30)
+
+
+def test_events_wait_for_a_worker_and_for_a_relay(shop):
+    # given a shop without worker and relay
+    shop.start()
+    shop.worker.kill()
+    shop.relay.kill()
+    staff, buyer = Staff(shop.server), Customer(shop.server)
+    teapot = staff.product("Teapot", stock=10)
+    assert buyer.pay(buyer.order((teapot, 3)).json).status == 201
+    # then its server hands over itself what it has published, and the queue keeps it
+    eventually(lambda: waiting_at(shop.url, shop.namespace, "ordering") > 0)
+    assert staff.stock(teapot)["on_hand"] == 10
+    # when a worker comes
+    shop.worker.start()
+    eventually(lambda: staff.stock(teapot)["on_hand"] == 7, seconds=30)
+    # when the server is gone before it could hand over, then a relay does
+    shop.server.kill()
+    shop.server.start(RELAY_PAUSED="1")
+    staff.sign_in()
+    buyer.sign_in()
+    assert buyer.pay(buyer.order((teapot, 3)).json).status == 201
+    shop.relay.start()
+    eventually(lambda: staff.stock(teapot)["on_hand"] == 4, seconds=30)
+
+
+def test_a_worker_that_is_told_to_stop_finishes_what_it_holds(shop):
+    shop.start()
+    staff, buyer = Staff(shop.server), Customer(shop.server)
+    teapot = staff.product("Teapot", stock=100)
+    orders = [buyer.order((teapot, 1)).json for _ in range(20)]
+    for order in orders:
+        assert buyer.pay(order).status == 201
+    # when worker and relay are stopped and started meanwhile
+    assert (shop.worker.stop(), shop.relay.stop()) == (0, 0)
+    shop.worker.start()
+    shop.relay.start()
+    # then every piece is sold once
+    eventually(lambda: staff.stock(teapot) == {"on_hand": 80, "reserved": 0, "available": 80}, seconds=60)
+
+
+def kill(shop, what):
+    """End one of the three as the kernel does when memory is short, and let it come back; seconds until it is there."""
+    began = time.monotonic()
+    if what == "server":
+        os.kill(shop.server.workers()[0], signal.SIGKILL)
+    else:
+        process = getattr(shop, what)
+        process.kill()
+        process.start()
+    eventually(lambda: is_ready(shop.server), seconds=60)
+    return time.monotonic() - began
+
+
+def test_whoever_is_killed_nothing_is_lost_and_nothing_twice(shop):
+    # given a crowd that orders, pays, cancels and is refunded
+    number = secrets.randbits(32)
+    print(f"seed {number}")
+    random = Random(number)
+    shop.start()
+    crowd = Crowd(shop.server, BUYERS, random)
+    # when each of the three is killed in the middle of it
+    for what in random.sample(["server", "relay", "worker"], 3):
+        crowd.begin()
+        time.sleep(random.uniform(0.3, 2.0))
+        kill(shop, what)
+        crowd.end()
+        assert crowd.report_again() == 0
+    eventually(lambda: is_drained(shop.server), seconds=90)
+    # then nothing that was acknowledged is lost, and what must hold holds
+    shown = crowd.shown()
+    assert crowd.orders
+    assert crowd.lost(shown) == []
+    assert not (found := broken(shop.server)), found
+
+
+@pytest.mark.evidence
+@pytest.mark.parametrize("what", ["server", "relay", "worker"])
+def test_twenty_kills_of_each(shop, what):
+    number = int(os.environ.get("KILL_SEED") or secrets.randbits(32))
+    random = Random(number)
+    shop.start()
+    crowd = Crowd(shop.server, BUYERS, random)
+    print(f"\nKILL_SEED={number} {shop.kind}, {what}\n  #  after s  ready s  drained s  orders  answers  unanswered")
+    for count in range(1, KILLS + 1):
+        orders, answers = len(crowd.orders), crowd.answers
+        crowd.begin()
+        time.sleep(moment := random.uniform(0.3, 4.0))
+        began = time.monotonic()
+        ready = kill(shop, what)
+        crowd.end()
+        assert crowd.report_again() == 0
+        eventually(lambda: is_drained(shop.server), seconds=90)
+        row = f"{count:3}{moment:9.2f}{ready:9.2f}{time.monotonic() - began:11.2f}"
+        print(row + f"{len(crowd.orders) - orders:8}{crowd.answers - answers:9}{len(crowd.unanswered):12}", flush=True)
+        crowd.sign_in()
+        assert crowd.lost(crowd.shown()) == []
+        crowd.ask_again()
+    eventually(lambda: crowd.ask_again() == 0, seconds=LEASE_SECONDS)
+    shown = crowd.shown()
+    assert (crowd.lost(shown), crowd.unknown(shown)) == ([], set())
+    eventually(lambda: money_apart(crowd.desk) == {}, seconds=60)
+    assert not (found := broken(shop.server)), found
+    print(f"{len(crowd.orders)} orders, {crowd.answers} answers: none lost, none twice, the money agrees")
