@@ -23,7 +23,9 @@ OF_SERVER: Final = 60
 OF_OTHERS: Final = 20
 EACH: Final = 8
 """More than that a database does not need: of four threads, and of what is done beside requests."""
-REST_SECONDS: Final = 1.0
+WARM_SECONDS: Final = 4.0
+"""Until the jobs have met every database once: opening a connection costs more than a minute of rest."""
+REST_SECONDS: Final = 2.0
 CASES: Final = ("order", "place", "spread")
 """An order is read, or placed with its lines on one shard; `spread` are real orders' baskets."""
 TIMES: Final = ("across", "across_work", "protection_us")
@@ -143,6 +145,7 @@ class Stand:
         ]
 
     def _at_rest(self) -> float:
+        time.sleep(WARM_SECONDS)
         before = self._server.cpu_seconds(), self._databases.cpu_seconds() or 0.0
         time.sleep(REST_SECONDS)
         after = self._server.cpu_seconds(), self._databases.cpu_seconds() or 0.0
