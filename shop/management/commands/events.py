@@ -1,0 +1,163 @@
+"""`manage.py events`: what stands, and what to do about it. What it does is in `shop.events.looking_after`."""
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+from django.utils.dateparse import parse_datetime
+from rich.console import Console
+from rich.table import Table
+
+from shop.events.broker.delivery import make_delivery
+from shop.events.figures import waiting_events
+from shop.events.looking_after import Which, replay, requeue, skip, status
+
+EXAMPLES: Final = """
+examples:
+  manage.py events status                                    what waits, what failed and why, what is parked
+  manage.py events requeue                                   try again all that is dead or waits
+  manage.py events requeue --handler ordering.commit_stock_on_order_placed
+  manage.py events skip 7291043 --reason "order was deleted by hand"
+  manage.py events replay --topic ordering.order_placed.v1 --since 2026-11-01T00:00Z --dry-run
+  manage.py events replay 7291043 --handler ordering.commit_stock_on_order_placed
+  manage.py events drain                                     relay and retry until nothing waits
+
+exit codes: 0 done, 1 nothing is like that (status: something is dead or parked; drain: something still waits),
+            2 wrong arguments, or a database could not be asked
+"""
+
+
+class Command(BaseCommand):
+    """Tables on stdout, or one JSON object with ``--json``."""
+
+    help = "Look after events: what waits, what is dead, try it again, give it up, hand it over once more."
+
+    def create_parser(self, prog_name: str, subcommand: str, **options: Any) -> CommandParser:
+        """With examples as they are written."""
+        kept = {"epilog": EXAMPLES, "formatter_class": argparse.RawDescriptionHelpFormatter}
+        return super().create_parser(prog_name, subcommand, **{**options, **kept})
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """A subcommand, and what it takes."""
+        commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+        looks = commands.add_parser("status", help="what waits, what failed and why, what is parked")
+        requeues = commands.add_parser("requeue", help="try again what is dead or waits at a handler")
+        skips = commands.add_parser("skip", help="give up what is dead, or waits, or is not handed over yet")
+        replays = commands.add_parser("replay", help="hand over again; with --handler it handles them once more")
+        drains = commands.add_parser("drain", help="relay and retry until nothing waits")
+        for each in (requeues, skips, replays):
+            each.add_argument("events", nargs="*", type=int, metavar="EVENT", help="IDs; without them all that are so")
+            each.add_argument("--topic", default="", help="like ordering.order_placed.v1")
+            each.add_argument("--handler", default="", help="like ordering.commit_stock_on_order_placed")
+            each.add_argument("--since", type=_moment, help="published then or later, like 2026-11-01T00:00Z")
+            each.add_argument("--until", type=_moment, help="published before")
+            each.add_argument("--dry-run", action="store_true", help="only say how many")
+        skips.add_argument("--reason", required=True, type=_reason, help="why; it is kept with each")
+        drains.add_argument("--seconds", type=float, default=60.0, help="how long to try (60)")
+        for each in (looks, requeues, skips, replays, drains):
+            each.add_argument("--json", action="store_true", help="as one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Do it, print, and exit by what came of it."""
+        try:
+            COMMANDS[options["command"]](self, options)
+        except DatabaseError as error:
+            raise CommandError(f"a database does not answer: {type(error).__name__}", returncode=2) from error
+
+    def say(self, report: dict[str, Any], words: str, options: dict[str, Any]) -> None:
+        """For programs or for people."""
+        self.stdout.write(json.dumps(report, indent=1) if options["json"] else words)
+
+
+def _status(command: Command, options: dict[str, Any]) -> None:
+    report = status()
+    if options["json"]:
+        command.stdout.write(json.dumps(report, indent=1))
+    else:
+        console = Console(file=command.stdout, highlight=False, soft_wrap=True)  # type: ignore[arg-type]  # writes text
+        for title in ("outbox", "inbox", "parked"):
+            console.print(_table(title, report[title]))
+        for name in report["unknown_handlers"]:
+            console.print(f"{name} is no handler any more, and events wait for it: skip them, or bring it back")
+    if report["parked"] or any(row["state"] == "dead" for row in report["inbox"]):
+        raise CommandError("something is dead or parked", returncode=1)
+
+
+def _table(title: str, rows: Sequence[dict[str, Any]]) -> Table | str:
+    if not rows:
+        return f"{title}: nothing"
+    table = Table(title=title, title_justify="left")
+    for name in rows[0]:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*map(str, row.values()))
+    return table
+
+
+def _requeue(command: Command, options: dict[str, Any]) -> None:
+    _tell(command, "requeued", requeue(_which(options), dry_run=options["dry_run"]), options)
+
+
+def _skip(command: Command, options: dict[str, Any]) -> None:
+    which = _not_all("skip", _which(options))
+    _tell(command, "skipped", skip(which, options["reason"], dry_run=options["dry_run"]), options)
+
+
+def _replay(command: Command, options: dict[str, Any]) -> None:
+    which = _not_all("replay", _which(options))
+    _tell(command, "replayed", replay(which, dry_run=options["dry_run"]), options)
+
+
+def _tell(command: Command, what: str, done: int, options: dict[str, Any]) -> None:
+    would = "would be " if options["dry_run"] else ""
+    command.say({what: done, "dry_run": options["dry_run"]}, f"{done} {would}{what}", options)
+    if not done:
+        raise CommandError("nothing is like that", returncode=1)
+
+
+def _drain(command: Command, options: dict[str, Any]) -> None:
+    began, delivery = datetime.now(UTC), make_delivery(beside_relay=False)
+    delivery.start()
+    until = time.monotonic() + options["seconds"]
+    while (left := waiting_events(began)) and time.monotonic() < until:
+        time.sleep(0.2)
+    delivery.stop()
+    command.say({"waiting": left}, f"{left} waiting" if left else "nothing waits", options)
+    if left:
+        raise CommandError("not drained", returncode=1)
+
+
+COMMANDS: Final = {"status": _status, "requeue": _requeue, "skip": _skip, "replay": _replay, "drain": _drain}
+
+
+def _which(options: dict[str, Any]) -> Which:
+    told = {name: options[name] for name in ("topic", "handler", "since", "until")}
+    return Which(events=tuple(options["events"]), **told)
+
+
+def _not_all(command: str, which: Which) -> Which:
+    """Refuse what would mean everything there is, where nobody means that."""
+    if which == Which(handler=which.handler):
+        raise CommandError(f"{command}: say which: events, --topic, --since or --until", returncode=2)
+    return which
+
+
+def _moment(text: str) -> datetime:
+    try:
+        found = parse_datetime(text)
+    except ValueError:
+        found = None
+    if found is None:
+        raise argparse.ArgumentTypeError(f"must be a moment like 2026-11-01T00:00Z, not {text!r}")
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _reason(text: str) -> str:
+    if not 1 <= len(text.strip()) <= 200:  # noqa: PLR2004  the column's
+        raise argparse.ArgumentTypeError("must have 1 to 200 letters")
+    return text.strip()
