@@ -19,6 +19,7 @@ class ShopConfig(AppConfig):
 
     def ready(self) -> None:
         """Wire what needs all rooms."""
+        from shop.events.checks import check_handlers
         from shop.events.figures import declare_figures
         from shop.events.housekeeping import finish_dangling_values
         from shop.events.jobs import chore
@@ -32,6 +33,7 @@ class ShopConfig(AppConfig):
 
         checks.register(check_relations, checks.Tags.models)
         checks.register(check_fences, checks.Tags.database)
+        checks.register(check_handlers, checks.Tags.database)
         pre_migrate.connect(_make_way, dispatch_uid="shop.make_way")
         post_migrate.connect(_introduce, dispatch_uid="shop.introduce")
         declare_readiness()

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 from django.db.models import Count, Min
 
-from shop.events.models import InboxEntry, OutboxEvent
+from shop.events.models import InboxEntry, OutboxEvent, ParkedMessage
 from shop.observability.figures import MOST_ROWS, Reading, figure
-from shop.sharding import context_of_alias, shard_map
+from shop.sharding import context_of_alias, home_of, hosted_contexts, shard_map
 from shop.sharding.readiness import all_aliases
 from shop.sharding.scatter import owned
 
@@ -33,6 +33,12 @@ def declare_figures() -> None:
         labels=("state",),
         aliases=all_aliases,
         read=_inbox,
+    )
+    figure(
+        "shop_parked_messages",
+        f"Messages of a broker that can't be taken, by database; counted up to {MOST_ROWS}.",
+        aliases=lambda: [home_of(context) for context in hosted_contexts()],
+        read=lambda alias: {(): ParkedMessage.objects.using(alias)[:MOST_ROWS].count()},
     )
 
 

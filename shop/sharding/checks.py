@@ -39,7 +39,7 @@ def check_models(models: Iterable[type[Model]]) -> list[CheckMessage]:
 def check_fences(*, databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
     """Each migrated database has every trigger of the fence, as the models of this version want it."""
     return [
-        Error(f"{alias}: {fault}", "run `manage.py migrate_contexts`", id="shop.E007")
+        Error(f"{alias}: {fault}", "run `manage.py migrate_contexts`", id="shop.E009")
         for alias in databases or ()
         if alias in all_aliases() and not unapplied(alias)
         for fault in fence_faults(alias)

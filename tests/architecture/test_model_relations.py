@@ -1,5 +1,6 @@
 """What an import graph can't see: no relation leaves its context, every table says where it lives; each seen red."""
 
+import re
 from typing import Any, ClassVar
 
 import pytest
@@ -18,6 +19,7 @@ from shop.sharding.checks import check_models, check_relations
 from shop.sharding.models import KernelModel
 from shop.sharding.sharded import HomeModel, ShardedModel
 from shop.staff.models import StaffUser
+from tests.architecture.tree import ROOT
 
 pytestmark = pytest.mark.once
 
@@ -188,3 +190,11 @@ def test_every_event_is_counted_by_one_aggregate():
 def is_event(kind: Any) -> bool:
     """Not the one that others of a contract are derived from."""
     return isinstance(kind, type) and issubclass(kind, Event) and kind is not Event and not kind.__subclasses__()
+
+
+def test_each_check_has_a_number_of_its_own():
+    numbers = [
+        number for path in (ROOT / "shop").rglob("*.py") for number in re.findall(r"shop\.E\d+", path.read_text())
+    ]
+    assert len(numbers) > 8
+    assert len(numbers) == len(set(numbers))

@@ -8,6 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from shop.events.broker.receiving import park
+from shop.events.checks import check_handlers
 from shop.events.models import InboxEntry, OutboxEvent
 from shop.sharding.readiness import all_aliases
 from tests.kernel.probes import ALIASES, LEFT, RIGHT, parcel_in
@@ -85,6 +86,15 @@ def test_what_waits_and_what_is_parked_is_shown(place):
 def test_a_handler_that_is_gone_is_named(monkeypatch):
     monkeypatch.setattr("shop.events.handlers._handlers", {})
     assert events("status")[1]["unknown_handlers"] == [WEIGH]
+    faults = check_handlers(databases=ALIASES)
+    assert [(fault.id, fault.msg) for fault in faults] == [
+        ("shop.E010", f"{ALIASES[-1]}: events wait for {WEIGH}, which is no handler")
+    ]
+
+
+@pytest.mark.usefixtures("dead")
+def test_the_check_finds_nothing_where_all_handlers_are_there():
+    assert check_handlers(databases=ALIASES) == []
 
 
 @pytest.mark.usefixtures("dead")
