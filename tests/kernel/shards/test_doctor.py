@@ -101,7 +101,10 @@ def plant(fault, monkeypatch):  # noqa: C901, PLR0912, PLR0915  one fault a line
             Shard.objects.using(home).filter(alias=last).update(uuid=None)
         case "unapplied migration":
             with connections[last].cursor() as cursor:
-                cursor.execute("DELETE FROM django_migrations WHERE app = 'shop' AND name LIKE '0002%%'")
+                cursor.execute(
+                    "DELETE FROM django_migrations WHERE app = 'shop'"
+                    " AND name = (SELECT max(name) FROM django_migrations WHERE app = 'shop')"
+                )
         case "no fence":
             remove_fence(last)
         case "rows of another":
