@@ -55,7 +55,9 @@ class Embedded:
         for context in hosted_contexts():
             if not settings.RELAY_PAUSED:
                 carrier = self._carriers() if self._carriers else None
-                self._run(wake.RELAY, context, partial(self._relay_round if self._net else self._own_round, carrier))
+                self._run(
+                    wake.RELAY, context, partial(self._relay_round if self._net else self._own_round, carrier=carrier)
+                )
             self._run(wake.JOBS, context, self._jobs_round)
 
     def stop(self) -> None:
@@ -85,7 +87,7 @@ class Embedded:
         thread.start()
         self._threads.append(thread)
 
-    def _relay_round(self, carrier: Carrier | None, context: str) -> None:
+    def _relay_round(self, context: str, carrier: Carrier | None = None) -> None:
         seen = [
             self._try(f"relay of {alias}", partial(_relay, alias, carrier)) for alias in shard_map(context).owners()
         ]
@@ -93,7 +95,7 @@ class Embedded:
             leave_databases()
             wake.wait(wake.RELAY, context, POLL_SECONDS)
 
-    def _own_round(self, carrier: Carrier | None, context: str) -> None:
+    def _own_round(self, context: str, carrier: Carrier | None = None) -> None:
         """Hand over what this process has just published, whoever has the duty: claims keep them apart."""
         leave_databases()
         if wake.wait(wake.RELAY, context, POLL_SECONDS):

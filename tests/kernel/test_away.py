@@ -204,7 +204,7 @@ def test_delivery_rests_where_it_fails_goes_on_elsewhere_and_tells_it_once(monke
         embedded.time, "monotonic", lambda: next(clock) / (2 * len(ALIASES))
     )  # so that it rests every few turns
     turns = []
-    monkeypatch.setattr(embedded, "relay", lambda alias: turns.append(alias) or 1)
+    monkeypatch.setattr(embedded, "relay", lambda alias, _: turns.append(alias) or 1)
     monkeypatch.setattr(embedded, "retry", lambda alias: 0)
     monkeypatch.setattr(embedded.wake, "wait", lambda *_: False)
     delivery = embedded.Embedded()

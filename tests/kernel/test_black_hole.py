@@ -272,7 +272,7 @@ def test_the_relay_serves_the_other_databases_and_this_one_again_when_it_is_back
     # given a relay round over all databases, the lost one coming first
     monkeypatch.setattr(embedded, "REST_SECONDS", 0.05)
     turns = []
-    monkeypatch.setattr(embedded, "relay", lambda alias: turns.append(alias) or 1)
+    monkeypatch.setattr(embedded, "relay", lambda alias, _: turns.append(alias) or 1)
     delivery = embedded.Embedded()
     lose(proxy)
     for _ in range(3):
