@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from shop.settings import Env
 
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
-SCHEMES: Final = ("amqp", "amqps", "redis", "rediss")
+SCHEMES: Final = ("amqp", "amqps")
 
 
 def broker_namespace(env: Env) -> str:
@@ -27,6 +27,6 @@ def broker_url(env: Env) -> str:
     except ValueError:
         wrong = True
     if wrong:
-        env.problems.append("BROKER_URL: must be amqp://user:password@host:port/vhost or redis://host:port/number")
+        env.problems.append("BROKER_URL: must be amqp://user:password@host:port/vhost, or amqps://…")
         return ""
     return url

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.brokers import namespace_at
+from tests.brokers import URL, namespace
 from tests.e2e.shopserver import ROOT, ShopServer
 
 RELAY = [sys.executable, str(ROOT / "manage.py"), "relay"]
@@ -47,11 +47,11 @@ class Beside:
 
 
 class BrokeredShop:
-    """Server, relay and worker over one broker."""
+    """Server, relay and worker over RabbitMQ."""
 
-    def __init__(self, home: Path, kind: str, url: str, namespace: str) -> None:
-        self.kind, self.url, self.namespace = kind, url, namespace
-        self.server = ShopServer(home, BROKER_URL=url, BROKER_NAMESPACE=namespace)
+    def __init__(self, home: Path, name: str) -> None:
+        self.name = name
+        self.server = ShopServer(home, BROKER_URL=URL, BROKER_NAMESPACE=name)
         self.relay = Beside(self.server, "relay", RELAY)
         self.worker = Beside(self.server, "worker", WORKER)
 
@@ -72,10 +72,10 @@ class BrokeredShop:
 
 
 @contextmanager
-def brokered_shop(home: Path, kind: str) -> Iterator[BrokeredShop]:
-    """A shop over ``kind``, not yet started."""
-    with namespace_at(kind) as (url, namespace):
-        shop = BrokeredShop(home, kind, url, namespace)
+def brokered_shop(home: Path) -> Iterator[BrokeredShop]:
+    """A shop over RabbitMQ, not yet started."""
+    with namespace() as name:
+        shop = BrokeredShop(home, name)
         try:
             yield shop
         finally:

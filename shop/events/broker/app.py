@@ -6,10 +6,7 @@ Why it is set up so:
   held that was killed, by the kernel's OOM killer or `kill -9`, goes to the next one; the inbox knows what was done.
 - **Prefetch of one**: a batch is up to a hundred events. More of them waiting in one process would be work that no
   other can take, and that is repeated when it dies.
-- **Visibility time-out of a minute** (Redis): after that the batch of a worker that is gone is given to another. A
-  batch takes seconds; one that takes longer is worked on twice, which the inbox allows.
 - **Confirms**: sending returns when RabbitMQ has the batch on disk, or raises; the outbox's row is done only then.
-  Redis answers every command anyway.
 - **No results, no events, no remote control**: nobody reads them, and each is traffic or a way in.
 - **JSON only**: a pickle that somebody puts into the queue would be code.
 """
@@ -23,7 +20,6 @@ from shop.events.broker.receiving import TASK, take
 from shop.events.broker.topology import exchange, queues
 from shop.sharding.databases import leave_databases
 
-VISIBLE_AGAIN_SECONDS: Final = 60
 CONNECT_SECONDS: Final = 3.0
 STOP_SECONDS: Final = 20.0
 
@@ -33,7 +29,6 @@ def make_app() -> Celery:
     app = Celery("shop", set_as_current=False)
     app.conf.update(
         broker_url=settings.BROKER_URL or "memory://",
-        broker_transport_options=_transport(settings.BROKER_URL),
         broker_connection_timeout=CONNECT_SECONDS,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
@@ -64,9 +59,3 @@ def _take(message: Any) -> None:
         take(message)
     finally:
         leave_databases()
-
-
-def _transport(url: str) -> dict[str, Any]:
-    if url.startswith("redis"):
-        return {"visibility_timeout": VISIBLE_AGAIN_SECONDS, "global_keyprefix": f"{settings.BROKER_NAMESPACE}:"}
-    return {}

@@ -27,7 +27,6 @@ class Sender:
 
     def __init__(self, app: Celery) -> None:
         self._app = app
-        self._confirms = app.conf.broker_url.startswith("amqp")
         self._connection: Connection | None = None
         self._producer: Producer | None = None
         self._returned = 0
@@ -44,8 +43,6 @@ class Sender:
         message = seal(context, envelopes)
         try:
             producer = self._open()
-            if not self._confirms and not _is_bound(producer.channel, topic):
-                return False
             before = self._returned
             task = self._app.amqp.as_task_v2(str(uuid.uuid4()), TASK, [message], argsrepr="", kwargsrepr="")
             producer.publish(
@@ -74,20 +71,13 @@ class Sender:
     def _open(self) -> Producer:
         if self._producer is None:
             waits = {"connect_timeout": WAIT_SECONDS, "read_timeout": WAIT_SECONDS, "write_timeout": WAIT_SECONDS}
-            redis = {"socket_timeout": WAIT_SECONDS, "socket_connect_timeout": WAIT_SECONDS}
-            options = {"confirm_publish": True, **waits} if self._confirms else redis
+            options = {"confirm_publish": True, **waits}
             self._connection = self._app.connection_for_write(transport_options=options, heartbeat=0)
             self._connection.ensure_connection(max_retries=0, timeout=WAIT_SECONDS)
             channel = self._connection.default_channel
             exchange()(channel).declare()
-            self._producer = Producer(channel, on_return=self._on_return if self._confirms else None)
+            self._producer = Producer(channel, on_return=self._on_return)
         return self._producer
 
     def _on_return(self, *_: Any) -> None:
         self._returned += 1
-
-
-def _is_bound(channel: Any, topic: str) -> bool:
-    """Redis returns nothing: what no queue is bound to would be put nowhere."""
-    name = exchange().name
-    return bool(channel.typeof(name).lookup(channel.get_table(name), name, topic, None))

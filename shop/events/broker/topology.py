@@ -14,7 +14,7 @@ from shop.events.handlers import handlers_in
 from shop.sharding import hosted_contexts
 
 QUORUM: Final = {"x-queue-type": "quorum"}
-"""Replicated where RabbitMQ has several nodes, and on disk before it is confirmed. Redis has no such thing."""
+"""Replicated where RabbitMQ has several nodes, and on disk before it is confirmed."""
 
 
 def exchange() -> Exchange:

@@ -1,4 +1,4 @@
-"""Sending to real brokers: what was sent is kept, what no queue is bound to is told, and silence is not waited for."""
+"""Sending to a real broker: what was sent is kept, what no queue is bound to is told, and silence is not waited for."""
 
 import time
 from urllib.parse import urlsplit
@@ -11,7 +11,7 @@ from shop.events.broker.app import make_app
 from shop.events.broker.sealing import unseal
 from shop.events.broker.sending import Sender
 from shop.events.broker.topology import declare, exchange, queues
-from tests.brokers import namespace_at, waiting_at
+from tests.brokers import URL, namespace, waiting_in
 from tests.faults.fault_proxy import FaultProxy
 from tests.kernel.broker.test_sealing import EVENT
 
@@ -21,10 +21,11 @@ BOUND = "ordering.order_placed.v1"
 """A topic that ordering handles itself."""
 
 
-@pytest.fixture(params=["RabbitMQ", "Redis"])
-def broker(request, settings):
-    with namespace_at(request.param) as (settings.BROKER_URL, settings.BROKER_NAMESPACE):
-        yield settings.BROKER_URL
+@pytest.fixture
+def broker(settings):
+    settings.BROKER_URL = URL
+    with namespace() as settings.BROKER_NAMESPACE:
+        yield URL
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def sender():
 
 
 def waiting(settings):
-    return waiting_at(settings.BROKER_URL, settings.BROKER_NAMESPACE, "ordering")
+    return waiting_in(settings.BROKER_NAMESPACE, "ordering")
 
 
 @pytest.mark.usefixtures("declared")
