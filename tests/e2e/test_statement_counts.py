@@ -12,6 +12,7 @@ from django.db import connections
 from django.db.backends.utils import CursorWrapper
 from django.test import Client
 
+from contexts.catalog.domain import sku_key
 from contexts.catalog.tests.factories import category_on, variant_on
 from shop.sharding import alias_of, aliases_of, hash_bucket, key_of_bucket
 from shop.sharding.public_ids import public_id
@@ -268,7 +269,7 @@ def skus(number: int) -> list[str]:
     by_alias: dict[str, list[str]] = {alias: [] for alias in aliases_of("catalog")}
     while min(map(len, by_alias.values())) * SHARDS < number:
         sku = secrets.token_hex(6).upper()
-        by_alias[alias_of("catalog", key_of_bucket(hash_bucket("sku", sku)))].append(sku)
+        by_alias[alias_of("catalog", key_of_bucket(hash_bucket("sku", sku_key(sku))))].append(sku)
     return [sku for turn in zip_longest(*by_alias.values()) for sku in turn if sku][:number]
 
 
