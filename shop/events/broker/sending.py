@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-import structlog
 from celery import Celery
 from kombu import Connection, Producer
 
@@ -14,8 +13,6 @@ from shop.events.broker.receiving import TASK
 from shop.events.broker.sealing import seal
 from shop.events.broker.topology import exchange
 from shop.events.envelope import Envelope
-
-log = structlog.get_logger(__name__)
 
 PERSISTENT: Final = 2
 WAIT_SECONDS: Final = 5.0
