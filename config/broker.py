@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 from shop.settings import Env
 
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
-SCHEMES: Final = ("amqp", "amqps")
+SCHEMES: Final = ("amqp", "amqps", "redis", "rediss")
+EXAMPLES: Final = ("amqp://user:password@host:port/vhost", "redis://user:password@host:port/0")
 
 
 def broker_namespace(env: Env) -> str:
@@ -27,6 +28,6 @@ def broker_url(env: Env) -> str:
     except ValueError:
         wrong = True
     if wrong:
-        env.problems.append("BROKER_URL: must be amqp://user:password@host:port/vhost, or amqps://…")
+        env.problems.append(f"BROKER_URL: must be like {' or '.join(EXAMPLES)}, or amqps and rediss with TLS")
         return ""
     return url

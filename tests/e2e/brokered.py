@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.brokers import URL, namespace
+from tests.brokers import namespace
 from tests.e2e.shopserver import ROOT, ShopServer
 
 RELAY = [sys.executable, str(ROOT / "manage.py"), "relay"]
@@ -47,11 +47,11 @@ class Beside:
 
 
 class BrokeredShop:
-    """Server, relay and worker over RabbitMQ."""
+    """Server, relay and worker over a broker."""
 
-    def __init__(self, home: Path, name: str) -> None:
-        self.name = name
-        self.server = ShopServer(home, BROKER_URL=URL, BROKER_NAMESPACE=name)
+    def __init__(self, home: Path, url: str, name: str) -> None:
+        self.url, self.name = url, name
+        self.server = ShopServer(home, BROKER_URL=url, BROKER_NAMESPACE=name)
         self.relay = Beside(self.server, "relay", RELAY)
         self.worker = Beside(self.server, "worker", WORKER)
 
@@ -72,10 +72,10 @@ class BrokeredShop:
 
 
 @contextmanager
-def brokered_shop(home: Path) -> Iterator[BrokeredShop]:
-    """A shop over RabbitMQ, not yet started."""
-    with namespace() as name:
-        shop = BrokeredShop(home, name)
+def brokered_shop(home: Path, url: str) -> Iterator[BrokeredShop]:
+    """A shop over the broker at ``url``, not yet started."""
+    with namespace(url) as name:
+        shop = BrokeredShop(home, url, name)
         try:
             yield shop
         finally:

@@ -1,14 +1,18 @@
 """Events over a broker, with every process real: what was sold is sold once, whoever is killed."""
 
+import json
 import os
 import secrets
 import signal
 import time
+from functools import partial
 from random import Random
 
 import pytest
 
-from tests.brokers import waiting_in
+from shop.events.broker.app import make_app
+from shop.events.broker.receiving import TASK
+from tests.brokers import URLS, connected, waiting_in
 from tests.e2e.brokered import brokered_shop
 from tests.e2e.crowd import Crowd
 from tests.e2e.people import Customer, Staff, eventually, money_apart
@@ -19,11 +23,11 @@ KILLS = 20
 LEASE_SECONDS = 60.0
 
 
-@pytest.fixture
-def shop(tmp_path):
+@pytest.fixture(params=list(URLS))
+def shop(request, tmp_path):
     if os.environ["SHOP_TEST_ENGINE"] != "postgres":
         pytest.skip("SQLite files are served by one process: this runs in the other half of the suite")
-    with brokered_shop(tmp_path) as made:
+    with brokered_shop(tmp_path, URLS[request.param]) as made:
         yield made
 
 
@@ -50,7 +54,7 @@ def test_events_wait_for_a_worker_and_for_a_relay(shop):
     teapot = staff.product("Teapot", stock=10)
     assert buyer.pay(buyer.order((teapot, 3)).json).status == 201
     # then its server hands over itself what it has published, and the queue keeps it
-    eventually(lambda: waiting_in(shop.name, "ordering") > 0)
+    eventually(lambda: waiting_in(shop.url, shop.name, "ordering") > 0)
     assert staff.stock(teapot)["on_hand"] == 10
     # when a worker comes
     shop.worker.start()
@@ -80,9 +84,48 @@ def test_a_worker_that_is_told_to_stop_finishes_what_it_holds(shop):
     eventually(lambda: staff.stock(teapot) == {"on_hand": 80, "reserved": 0, "available": 80}, seconds=60)
 
 
+def test_what_is_none_of_ours_is_parked_and_stops_nothing(shop):
+    # given what somebody else put into a queue
+    shop.start()
+    headers = dict(make_app().amqp.as_task_v2("1", TASK, []).headers)
+    unknown = [[{"version": 7}], {}, {}]
+    with connected(shop.url) as connection:
+        put = partial(connection.Producer().publish, exchange="", routing_key=f"{shop.name}.events.ordering")
+        put("{order", content_type="application/json", content_encoding="utf-8")
+        put({"order": 1}, serializer="json")
+        put("{order", content_type="application/json", content_encoding="utf-8", headers=headers)
+        put(unknown, serializer="json", headers={**headers, "task": "somebody.elses"})
+        put([[{"version": 7}], {"order": 2}, {}], serializer="json", headers=headers)
+        put(unknown, serializer="json", headers={"task": TASK})
+        put(unknown, serializer="json", headers={**headers, "eta": "soon"})
+        put(unknown, serializer="json", headers=headers)
+    # when an order is paid
+    staff, buyer = Staff(shop.server), Customer(shop.server)
+    teapot = staff.product("Teapot", stock=10)
+    assert buyer.pay(buyer.order((teapot, 3)).json).status == 201
+    # then it is sold, and staff see what was parked
+    eventually(lambda: staff.stock(teapot)["on_hand"] == 7, seconds=30)
+    expected = {
+        "no message of Celery's": 2,
+        "content that can't be read": 1,
+        "another task than ours": 1,
+        "a call that can't be read": 1,
+        "headers that can't be read": 2,
+        "unknown version": 1,
+    }
+    eventually(lambda: parked(shop) == expected, seconds=30)
+    assert waiting_in(shop.url, shop.name, "ordering") == 0
+
+
+def parked(shop):
+    """How many messages were parked, and why."""
+    status = shop.server.manage("events", "status", "--json")
+    return {each["reason"]: each["messages"] for each in json.loads(status.stdout)["parked"]}
+
+
 def is_idle(shop):
     """Whether no event is on its way: in an outbox, at the broker, or in an inbox."""
-    return waiting_in(shop.name, "ordering") == 0 and is_drained(shop.server)
+    return waiting_in(shop.url, shop.name, "ordering") == 0 and is_drained(shop.server)
 
 
 def kill(shop, what):

@@ -6,7 +6,9 @@ Why it is set up so:
   held that was killed, by the kernel's OOM killer or `kill -9`, goes to the next one; the inbox knows what was done.
 - **Prefetch of one**: a batch is up to a hundred events. More of them waiting in one process would be work that no
   other can take, and that is repeated when it dies.
-- **Confirms**: sending returns when RabbitMQ has the batch on disk, or raises; the outbox's row is done only then.
+- **Confirms**: sending returns when the broker has the batch, RabbitMQ on disk, or raises; only then the row is done.
+- **Visibility time-out**, on Redis: four seconds without a sign of the worker (`shop.events.broker.streams`); RabbitMQ
+  sees a connection end.
 - **No results, no events, no remote control**: nobody reads them, and each is traffic or a way in.
 - **JSON only**: a pickle that somebody puts into the queue would be code.
 """
@@ -20,6 +22,7 @@ from shop.events.broker.receiving import TASK, take
 from shop.events.broker.topology import exchange, queues
 from shop.sharding.databases import leave_databases
 
+STREAMS: Final = "shop.events.broker.streams:Transport"
 CONNECT_SECONDS: Final = 3.0
 STOP_SECONDS: Final = 20.0
 
@@ -29,6 +32,7 @@ def make_app() -> Celery:
     app = Celery("shop", set_as_current=False)
     app.conf.update(
         broker_url=settings.BROKER_URL or "memory://",
+        broker_transport=transport_of(settings.BROKER_URL),
         broker_connection_timeout=CONNECT_SECONDS,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
@@ -52,6 +56,11 @@ def make_app() -> Celery:
     )
     app.task(_take, name=TASK)
     return app
+
+
+def transport_of(url: str) -> str | None:
+    """What speaks to the broker at ``url``; None: what kombu takes for it."""
+    return STREAMS if url.startswith("redis") else None
 
 
 def _take(message: Any) -> None:

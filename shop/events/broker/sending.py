@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from celery import Celery
 from kombu import Connection, Producer
+from kombu.exceptions import OperationalError
 
 from shop.events.away import Away
 from shop.events.broker.receiving import TASK
@@ -54,7 +55,10 @@ class Sender:
                 **task.properties,
             )
         except Exception as error:
+            failed = self._is_failure(error)
             self.close()
+            if not failed:
+                raise
             raise Away(type(error).__name__) from error
         return self._returned == before
 
@@ -64,6 +68,12 @@ class Sender:
         if connection is not None:
             with suppress(Exception):
                 connection.collect()
+
+    def _is_failure(self, error: Exception) -> bool:
+        """Whether it is the broker's or the network's, not ours."""
+        connection = self._connection
+        of_driver = () if connection is None else connection.connection_errors + connection.channel_errors
+        return isinstance(error, (OSError, OperationalError, *of_driver))
 
     def _open(self) -> Producer:
         if self._producer is None:

@@ -5,7 +5,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from shop.events.broker.app import make_app
+from shop.events.broker.app import make_app, transport_of
+from shop.events.broker.streams import weaknesses
 from shop.events.broker.topology import declare, exchange, queues, topics_of
 
 
@@ -30,7 +31,10 @@ class Command(BaseCommand):
                 with make_app().connection_for_write() as connection:
                     connection.ensure_connection(max_retries=0)
                     declare(connection)
+                of_redis = weaknesses(settings.BROKER_URL) if transport_of(settings.BROKER_URL) else []
             except Exception as error:
                 raise CommandError(f"BROKER_URL: {type(error).__name__}: {error}", returncode=2) from error
+            for weakness in of_redis:
+                self.stderr.write(self.style.WARNING(f"BROKER_URL: {weakness}"))
         for queue in queues():
             self.stdout.write(f"{queue.name}  bound to {exchange().name} by {', '.join(topics_of(queue))}")

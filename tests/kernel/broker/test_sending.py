@@ -11,7 +11,7 @@ from shop.events.broker.app import make_app
 from shop.events.broker.sealing import unseal
 from shop.events.broker.sending import Sender
 from shop.events.broker.topology import declare, exchange, queues
-from tests.brokers import URL, namespace, waiting_in
+from tests.brokers import URLS, namespace, waiting_in
 from tests.faults.fault_proxy import FaultProxy
 from tests.kernel.broker.test_sealing import EVENT
 
@@ -21,11 +21,11 @@ BOUND = "ordering.order_placed.v1"
 """A topic that ordering handles itself."""
 
 
-@pytest.fixture
-def broker(settings):
-    settings.BROKER_URL = URL
-    with namespace() as settings.BROKER_NAMESPACE:
-        yield URL
+@pytest.fixture(params=list(URLS))
+def broker(request, settings):
+    settings.BROKER_URL = URLS[request.param]
+    with namespace(settings.BROKER_URL) as settings.BROKER_NAMESPACE:
+        yield settings.BROKER_URL
 
 
 @pytest.fixture
@@ -35,20 +35,21 @@ def declared(broker, settings):
 
 
 @pytest.fixture
-def sender():
+def sender(broker):
     made = Sender(make_app())
     yield made
     made.close()
 
 
-def waiting(settings):
-    return waiting_in(settings.BROKER_NAMESPACE, "ordering")
+@pytest.fixture
+def waiting(broker, settings):
+    return lambda: waiting_in(broker, settings.BROKER_NAMESPACE, "ordering")
 
 
 @pytest.mark.usefixtures("declared")
-def test_what_is_sent_waits_in_the_queue_of_who_handles_it(sender, settings):
+def test_what_is_sent_waits_in_the_queue_of_who_handles_it(sender, waiting):
     assert [sender.send("ordering", BOUND, [EVENT]) for _ in range(3)] == [True] * 3
-    assert waiting(settings) == 3
+    assert waiting() == 3
 
 
 @pytest.mark.usefixtures("declared")
@@ -65,10 +66,10 @@ def test_a_message_says_nothing_but_what_was_sealed(sender, settings):
 
 
 @pytest.mark.usefixtures("declared")
-def test_a_topic_without_a_queue_is_told(sender, settings):
+def test_a_topic_without_a_queue_is_told(sender, waiting):
     assert sender.send("ordering", "ordering.order_forgotten.v1", [EVENT]) is False
     assert sender.send("ordering", BOUND, [EVENT]) is True
-    assert waiting(settings) == 1
+    assert waiting() == 1
 
 
 def test_nothing_is_declared_yet(broker, sender):
@@ -76,11 +77,11 @@ def test_nothing_is_declared_yet(broker, sender):
 
 
 @pytest.mark.usefixtures("declared")
-def test_declaring_again_changes_nothing(sender, settings):
+def test_declaring_again_changes_nothing(sender, waiting):
     sender.send("ordering", BOUND, [EVENT])
     with make_app().connection_for_write() as connection:
         declare(connection)
-    assert waiting(settings) == 1
+    assert waiting() == 1
 
 
 @pytest.fixture
