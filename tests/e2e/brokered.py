@@ -72,10 +72,10 @@ class BrokeredShop:
 
 
 @contextmanager
-def brokered_shop(home: Path, url: str) -> Iterator[BrokeredShop]:
-    """A shop over the broker at ``url``, not yet started."""
+def brokered_shop(home: Path, url: str, *, by: str = "") -> Iterator[BrokeredShop]:
+    """A shop over the broker at ``url``, which it reaches ``by`` another one if told so; not yet started."""
     with namespace(url) as name:
-        shop = BrokeredShop(home, url, name)
+        shop = BrokeredShop(home, by or url, name)
         try:
             yield shop
         finally:

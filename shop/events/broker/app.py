@@ -24,6 +24,10 @@ from shop.sharding.databases import leave_databases
 
 STREAMS: Final = "shop.events.broker.streams:Transport"
 CONNECT_SECONDS: Final = 3.0
+HEARTBEAT_SECONDS: Final = 5
+"""Of RabbitMQ and a worker: who hears nothing for twice as long gives the connection up."""
+AMQP_WAITS: Final = {"read_timeout": CONNECT_SECONDS, "write_timeout": CONNECT_SECONDS}
+"""Without them a worker waits for minutes for the goodbye of a connection that leads nowhere any more."""
 STOP_SECONDS: Final = 20.0
 
 
@@ -34,6 +38,8 @@ def make_app() -> Celery:
         broker_url=settings.BROKER_URL or "memory://",
         broker_transport=transport_of(settings.BROKER_URL),
         broker_connection_timeout=CONNECT_SECONDS,
+        broker_heartbeat=HEARTBEAT_SECONDS,
+        broker_transport_options={} if transport_of(settings.BROKER_URL) else AMQP_WAITS,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         task_queues=queues(),
