@@ -62,11 +62,11 @@ class Load:
             stdout=subprocess.PIPE,
             text=True,
         ) as process:
-            _say(process, json.dumps(plan))
-            _heard(process, server.name)
+            say(process, json.dumps(plan))
+            heard(process, server.name)
             server_before, database_before = server.cpu_seconds(), databases.cpu_seconds()
-            _say(process, "go")
-            tally = json.loads(_heard(process, server.name))
+            say(process, "go")
+            tally = json.loads(heard(process, server.name))
             server_after, database_after = server.cpu_seconds(), databases.cpu_seconds()
         times, requests = tally["milliseconds"], tally["requests"]
         percentiles = quantiles(times, n=HUNDREDTHS)
@@ -101,13 +101,19 @@ def hashing(load: Load) -> Sample:
     )
 
 
-def _say(process: subprocess.Popen[str], line: str) -> None:
+def say(process: subprocess.Popen[str], line: str) -> None:
+    """Give a process something to do."""
     assert process.stdin is not None  # noqa: S101  a pipe, as asked for
     process.stdin.write(f"{line}\n")
     process.stdin.flush()
 
 
-def _heard(process: subprocess.Popen[str], who: str) -> str:
+def heard(process: subprocess.Popen[str], who: str) -> str:
+    """The line that a process answers with.
+
+    Raises:
+        BenchError: It has failed, or ended.
+    """
     assert process.stdout is not None  # noqa: S101  a pipe, as asked for
     line = process.stdout.readline()
     if not line:

@@ -85,13 +85,13 @@ def plot(path: Path, rows: list[Measured], board: list[Figure]) -> None:
     from matplotlib import pyplot as plt  # noqa: PLC0415  the same
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(15, 7), layout="constrained")
-    _draw_budgets(left, [each for each in board if each.budget is not None])
+    draw_budgets(left, [each for each in board if each.budget is not None])
     _draw_cpu(right, [each for each in rows if each.server_cpu_us is not None])
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
 
-def _draw_budgets(axes: Any, board: list[Figure]) -> None:
+def draw_budgets(axes: Any, board: list[Figure]) -> None:
     """How much of each budget is there: beyond the line at 1 it holds."""
     for place, each in enumerate(reversed(board)):
         share = each.value / (each.budget or 1)

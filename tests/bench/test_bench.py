@@ -79,6 +79,8 @@ def test_everything_is_measured_and_nothing_stays(tmp_path: Path):
         (("shreds",), "unrecognized arguments: shreds"),
         (("shards", "--counts", "1,17"), "must be numbers from 1 to 16, like 1,4,16, not '1,17'"),
         (("shards", "--postgres", "postgres://nobody@127.0.0.1:9/none"), "name another server with --postgres"),
+        (("events", "--broker", "kafka://127.0.0.1"), "must be a URL of amqp or amqps"),
+        (("events", "--events", "many"), "must be a whole number from 1 to 1000000, not 'many'"),
     ],
 )
 def test_what_stands_in_the_way_is_said_with_exit_code_2(arguments, reason):
