@@ -1,8 +1,8 @@
 """An event on its way: what the outbox stores, what a hand-over carries, what the inbox keeps for a retry."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Self, cast
+from dataclasses import dataclass, fields
+from typing import Any, Final, Self, cast
 
 from shop.contract import Event
 from shop.events.models import OutboxEvent
@@ -56,9 +56,12 @@ class Envelope:
         return cls(**stored)
 
     def to_json(self) -> dict[str, Any]:
-        """For the inbox."""
-        return asdict(self)
+        """For a message, and for the inbox."""
+        return {name: getattr(self, name) for name in _FIELDS}
 
     def open(self, event_type: type[Event]) -> Event:
         """The event itself."""
         return cast(Event, adapter(event_type).validate_python(self.payload))
+
+
+_FIELDS: Final = tuple(field.name for field in fields(Envelope))
