@@ -1,7 +1,6 @@
 """The consumer's side: every event's fate at every handler, recorded with its effect where one transaction can."""
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
 from datetime import UTC, datetime, timedelta
@@ -49,47 +48,8 @@ def receive(envelope: Envelope, handler: Handler) -> None:
     attempt(entry, envelope, handler, new=True)
 
 
-def receive_all(envelopes: Sequence[Envelope], handler: Handler) -> None:
-    """As `receive`, for events that came together: one transaction for those of a shard, if nothing stands against it.
-
-    Raises:
-        OperationalError: The inbox itself can't be written. What was taken by then stays taken.
-    """
-    by_alias: defaultdict[str, list[Envelope]] = defaultdict(list)
-    for envelope in envelopes:
-        by_alias[alias_of(handler.context, envelope.shard_key)].append(envelope)
-    for alias, batch in by_alias.items():
-        if not (handler.atomic and len(batch) > 1 and _together(alias, batch, handler)):
-            for envelope in batch:
-                receive(envelope, handler)
-
-
-def _together(alias: str, batch: Sequence[Envelope], handler: Handler) -> bool:
-    """Run the handler for all of them or for none; whether it did. One by one, each failure is its own."""
-    rows = InboxEntry.objects.using(alias).filter(handler=handler.name)
-    ids, keys = [envelope.event_id for envelope in batch], {envelope.key for envelope in batch}
-    known = set(rows.filter(event_id__in=ids).values_list("event_id", flat=True))
-    new = {envelope.event_id: envelope for envelope in batch if envelope.event_id not in known}
-    if handler.latest_wins or rows.filter(key__in=keys, state__in=(State.RETRY, State.DEAD)).exists():
-        return False
-    if not new:
-        return True
-    try:
-        with shard_atomic(handler.context, next(iter(new.values())).shard_key):
-            entries = [_entry(envelope, handler, state=State.DONE) for envelope in new.values()]
-            InboxEntry.objects.using(alias).bulk_create(entries)
-            for envelope in new.values():
-                with _handling(envelope, handler):
-                    handler.run(envelope.open(handler.event_type))
-    except Exception as error:
-        if not isinstance(error, IntegrityError):
-            log.info("batch_taken_one_by_one", handler=handler.name, error=type(error).__name__)
-        return False
-    return True
-
-
 @contextmanager
-def _handling(envelope: Envelope, handler: Handler) -> Iterator[None]:
+def handling(envelope: Envelope, handler: Handler) -> Iterator[None]:
     """On behalf of whoever caused the event, in its trace."""
     with traced(envelope.traceparent), acting_as(handler.context), deadline(HANDLER_SECONDS):
         who, why = actor.set(envelope.actor), causation.set(f"{envelope.topic}:{envelope.event_id}")
@@ -102,7 +62,7 @@ def _handling(envelope: Envelope, handler: Handler) -> Iterator[None]:
 
 def attempt(entry: InboxEntry, envelope: Envelope, handler: Handler, *, new: bool) -> None:
     """Run the handler once and record the outcome."""
-    with _handling(envelope, handler):
+    with handling(envelope, handler):
         try:
             _run(entry, envelope, handler, new=new)
         except _Repeated:
@@ -193,10 +153,9 @@ def _later_done(alias: str, entry: InboxEntry) -> bool:
     return rows.filter(handler=entry.handler, key=entry.key, event_seq__gt=entry.event_seq, state=State.DONE).exists()
 
 
-def _entry(envelope: Envelope, handler: Handler, *, state: str = "") -> InboxEntry:
+def _entry(envelope: Envelope, handler: Handler) -> InboxEntry:
     return InboxEntry(
         id=new_id(handler.context, near=envelope.shard_key),
-        state=state,
         handler=handler.name,
         event_id=envelope.event_id,
         key=envelope.key,

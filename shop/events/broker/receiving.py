@@ -10,10 +10,10 @@ import structlog
 from celery.exceptions import Reject
 
 from shop.events.away import is_away
+from shop.events.batches import receive_all
 from shop.events.broker.sealing import NotBelieved, unseal
 from shop.events.envelope import Envelope
 from shop.events.handlers import handlers_of
-from shop.events.inbox import receive_all
 from shop.events.models import ParkedMessage
 from shop.sharding import home_atomic, hosted_contexts
 

@@ -4,7 +4,7 @@ import pytest
 from celery.exceptions import Reject
 from django.db import OperationalError
 
-from shop.events import inbox
+from shop.events import batches
 from shop.events.broker import receiving
 from shop.events.broker.receiving import take
 from shop.events.broker.sealing import seal
@@ -91,6 +91,15 @@ def test_an_event_twice_in_one_batch_is_handled_once(handle, place):  # noqa: F8
     assert (handled(place), states()) == ([1], ["done"])
 
 
+@pytest.mark.django_db(databases=ALIASES, transaction=True)
+def test_one_batch_in_several_workers_is_handled_once(handle, in_threads):  # noqa: F811
+    place = parcel_in(RIGHT, label="place")
+    handle()
+    message = seal(CONTEXT, sent(place, *range(1, 6)))
+    in_threads(*[lambda: take(message)] * 4)
+    assert (handled(place), states()) == ([1, 2, 3, 4, 5], ["done"] * 5)
+
+
 def test_one_event_that_fails_does_not_hold_up_other_keys(handle, place):  # noqa: F811
     # given a handler that fails for one of three events, each of a key of its own
     def fails_for_two(event):
@@ -138,7 +147,7 @@ def test_a_batch_goes_back_while_an_inbox_can_not_be_written(handle, place, monk
         raise OperationalError
 
     with monkeypatch.context() as outage:
-        outage.setattr(inbox, "alias_of", away)
+        outage.setattr(batches, "alias_of", away)
         with pytest.raises(Reject) as rejected:
             take(message)
     assert rejected.value.requeue is True

@@ -1,0 +1,88 @@
+"""Events that came together: one transaction for all of them at a handler, if nothing stands against it."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+
+from shop.events.envelope import Envelope
+from shop.events.handlers import Handler
+from shop.events.inbox import handling, receive
+from shop.sharding import alias_of, new_id, shard_atomic
+from shop.sharding.statements import Statement
+
+log = structlog.get_logger(__name__)
+
+FAILED_BEFORE: Final = Statement.shared("""
+    SELECT 1 FROM shop_inboxentry
+    WHERE handler = %(handler)s AND key IN (SELECT value FROM json_each(%(ids)s)) AND state IN ('retry', 'dead')
+    LIMIT 1""")
+"""Whether an event of the keys ``ids`` waits at the handler, or is dead there."""
+_ENTER: Final = """
+    INSERT INTO shop_inboxentry (id, handler, event_id, key, event_seq, state, attempts, reason, created_at)
+    SELECT {}, %(handler)s, {}, {}, {}, 'done', 0, '', %(now)s FROM {}
+    ON CONFLICT (handler, event_id) DO NOTHING RETURNING event_id"""
+ENTER_DONE: Final = Statement(
+    postgresql=_ENTER.format(
+        "e.id", "e.event_id", "e.key", "e.event_seq",
+        "unnest(%(ids)s::bigint[], %(event_ids)s::bigint[], %(keys)s::text[], %(event_seqs)s::int[])"
+        " AS e (id, event_id, key, event_seq)",
+    ),
+    sqlite=(
+        _ENTER.format(
+            "i.value", "e.value", "k.value", "s.value",
+            "json_each(%(ids)s) i JOIN json_each(%(event_ids)s) e USING (key) JOIN json_each(%(keys)s) k USING (key)"
+            " JOIN json_each(%(event_seqs)s) s USING (key) WHERE true",
+        ),
+    ),
+)  # fmt: skip
+"""Entries of those events that have none; whoever enters one of them meanwhile is waited for."""
+
+
+def receive_all(envelopes: Sequence[Envelope], handler: Handler) -> None:
+    """As `receive`, for events that came together: one transaction for those of a shard, if nothing stands against it.
+
+    Raises:
+        OperationalError: The inbox itself can't be written. What was taken by then stays taken.
+    """
+    by_alias: defaultdict[str, list[Envelope]] = defaultdict(list)
+    for envelope in envelopes:
+        by_alias[alias_of(handler.context, envelope.shard_key)].append(envelope)
+    for batch in by_alias.values():
+        if not (handler.atomic and len(batch) > 1 and _together(batch, handler)):
+            for envelope in batch:
+                receive(envelope, handler)
+
+
+def _together(batch: Sequence[Envelope], handler: Handler) -> bool:
+    """Run the handler for all of them or for none; whether it did. One by one, each failure is its own."""
+    key, keys = batch[0].shard_key, list({envelope.key for envelope in batch})
+    if handler.latest_wins or FAILED_BEFORE.read(handler.context, key, handler=handler.name, ids=keys):
+        return False
+    try:
+        with shard_atomic(handler.context, key):
+            new = _enter(batch, handler)
+            for envelope in {envelope.event_id: envelope for envelope in batch if envelope.event_id in new}.values():
+                with handling(envelope, handler):
+                    handler.run(envelope.open(handler.event_type))
+    except Exception as error:
+        log.info("batch_taken_one_by_one", handler=handler.name, error=type(error).__name__)
+        return False
+    return True
+
+
+def _enter(batch: Sequence[Envelope], handler: Handler) -> set[int]:
+    """Write DONE first, for all at once; returns the IDs of the events that nobody has entered before."""
+    rows = ENTER_DONE.write(
+        handler.context,
+        batch[0].shard_key,
+        handler=handler.name,
+        now=datetime.now(UTC),
+        ids=[new_id(handler.context, near=envelope.shard_key) for envelope in batch],
+        event_ids=[envelope.event_id for envelope in batch],
+        keys=[envelope.key for envelope in batch],
+        event_seqs=[envelope.event_seq for envelope in batch],
+    )
+    return {event_id for (event_id,) in rows}
