@@ -27,7 +27,7 @@ REST_SECONDS: Final = 1.0
 
 
 class Embedded:
-    """The delivery threads of one process: two per context, so that a slow sweeper holds up no event.
+    """The delivery threads of one process: three per context, so that a slow job holds up no event and no other job.
 
     Args:
         close: Called by each thread at its end: closes what it has opened.
@@ -59,6 +59,8 @@ class Embedded:
                     wake.RELAY, context, partial(self._relay_round if self._net else self._own_round, carrier=carrier)
                 )
             self._run(wake.JOBS, context, self._jobs_round)
+            if self._net:
+                self._run(wake.SLOW_JOBS, context, self._slow_jobs_round)
 
     def stop(self) -> None:
         """Let every thread finish what it holds."""
@@ -66,6 +68,7 @@ class Embedded:
         for context in hosted_contexts():
             wake.relay_of(context)
             wake.wake_jobs(context)
+            wake.wake_slow_jobs(context)
         for thread in self._threads:
             thread.join(STOP_SECONDS)
 
@@ -107,6 +110,10 @@ class Embedded:
         self._try(f"window of IDs of {context}", generator_of(context).ensure_window)
         if self._net:
             self._try(f"jobs of {context}", partial(run_due_jobs, context, woken=woken))
+
+    def _slow_jobs_round(self, context: str) -> None:
+        woken = wake.wait(wake.SLOW_JOBS, context, POLL_SECONDS)
+        self._try(f"slow jobs of {context}", partial(run_due_jobs, context, woken=woken, slow=True))
 
     def _try(self, what: str, work: Callable[[], int | None]) -> int:
         """Do one piece of a round. One that fails rests, so that the others go on; told when that begins and ends."""

@@ -21,6 +21,7 @@ class Job:
 
     Attributes:
         at_once: It also runs when `wake_jobs` is called in the process that runs it.
+        slow: It waits for somebody outside, so it has a thread apart: the others of its context go on meanwhile.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Job:
     seconds: float
     run: Callable[[], object]
     at_once: bool = False
+    slow: bool = False
     next_at: float = field(default_factory=time.monotonic)
 
 
@@ -44,16 +46,18 @@ def every(*, seconds: float, at_once: bool = False) -> Callable[[Callable[[], ob
     return register
 
 
-def chore(context: str, name: str, seconds: float, run: Callable[[], object], *, at_once: bool = False) -> None:
+def chore(
+    context: str, name: str, seconds: float, run: Callable[[], object], *, at_once: bool = False, slow: bool = False
+) -> None:
     """Declare a job of ``context`` that is no function of its `tasks`: the kernel's own."""
     full = f"{context}.{name}"
-    _jobs[full] = Job(name=full, context=context, seconds=seconds, run=run, at_once=at_once)
+    _jobs[full] = Job(name=full, context=context, seconds=seconds, run=run, at_once=at_once, slow=slow)
 
 
-def run_due_jobs(context: str, *, woken: bool = False) -> None:
-    """Run the jobs of ``context`` whose time has come, or that were woken for, if no other process does."""
+def run_due_jobs(context: str, *, woken: bool = False, slow: bool = False) -> None:
+    """Run the jobs of ``context``, slow or others, whose time has come or that were woken for, if nobody else does."""
     for job in jobs_of(context):
-        if job.next_at > time.monotonic() and not (woken and job.at_once):
+        if job.slow is not slow or (job.next_at > time.monotonic() and not (woken and job.at_once)):
             continue
         job.next_at = time.monotonic() + job.seconds
         if on_duty(home_of(context), f"job:{job.name}"):

@@ -6,6 +6,7 @@ from typing import Final
 
 RELAY: Final = "relay"
 JOBS: Final = "jobs"
+SLOW_JOBS: Final = "slow_jobs"
 
 _bells: defaultdict[tuple[str, str], threading.Event] = defaultdict(threading.Event)
 
@@ -20,8 +21,13 @@ def wake_jobs(context: str) -> None:
     _bells[JOBS, context].set()
 
 
+def wake_slow_jobs(context: str) -> None:
+    """The same for one that is ``slow`` besides."""
+    _bells[SLOW_JOBS, context].set()
+
+
 def wait(kind: str, context: str, seconds: float) -> bool:
-    """Sleep until the bell of `RELAY` or `JOBS` was rung, or ``seconds`` are over; whether it was rung."""
+    """Sleep until the bell of `RELAY`, `JOBS` or `SLOW_JOBS` was rung, or ``seconds`` are over; whether it was rung."""
     rung = _bells[kind, context].wait(seconds)
     _bells[kind, context].clear()
     return rung

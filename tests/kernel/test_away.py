@@ -80,7 +80,7 @@ def test_without_its_home_a_process_issues_ids_from_what_it_has_left(used_up):
 @COMMITTING
 def test_a_server_that_nobody_asks_for_ids_raises_its_window_all_the_same(used_up, monkeypatch):
     monkeypatch.setattr(embedded.wake, "wait", lambda *_: False)
-    monkeypatch.setattr(embedded, "run_due_jobs", lambda context, *, woken: 0)
+    monkeypatch.setattr(embedded, "run_due_jobs", lambda context, **_: 0)
     delivery = embedded.Embedded()
     ours = generator.generator_of(CONTEXT)
     # given one that was quiet for nine minutes

@@ -11,6 +11,7 @@ from django.db import InterfaceError, OperationalError, connections
 from shop.contract import Event, RemoteFault, ServiceUnavailable
 from shop.events import duty, figures, handlers, inbox, jobs, on, publish, relay, wake, wake_jobs
 from shop.events.duty import lay_down, on_duty
+from shop.events.embedded import Embedded
 from shop.events.models import Duty, InboxEntry, OutboxEvent
 from shop.observability.trace import trace_id, traced
 from shop.services import acting_context
@@ -682,6 +683,24 @@ def test_a_job_that_is_woken_runs_before_its_time(monkeypatch):
     jobs.run_due_jobs(CONTEXT, woken=wake.wait(wake.JOBS, CONTEXT, 0.0))
     # then it runs once, and alone
     assert runs == ["hurries"]
+
+
+def test_a_slow_job_has_rounds_of_its_own_so_that_no_other_waits_for_it(monkeypatch):
+    runs = []
+    monkeypatch.setattr(jobs, "_jobs", {})
+    jobs.chore(CONTEXT, "sweep", 0.0, lambda: runs.append("sweep"))
+    jobs.chore(CONTEXT, "post", 3600.0, lambda: runs.append("post"), at_once=True, slow=True)
+    delivery = Embedded()
+    for rung in (wake.wake_jobs, wake.wake_slow_jobs):
+        rung(CONTEXT)
+    delivery._jobs_round(CONTEXT)
+    assert runs == ["sweep"]
+    delivery._slow_jobs_round(CONTEXT)
+    assert runs == ["sweep", "post"]
+    # and it is woken by a bell of its own
+    wake.wake_slow_jobs(CONTEXT)
+    delivery._slow_jobs_round(CONTEXT)
+    assert runs == ["sweep", "post", "post"]
 
 
 def test_a_job_comes_round_and_its_failure_stops_no_other(monkeypatch):
