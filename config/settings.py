@@ -10,6 +10,7 @@ from django.utils.module_loading import import_string
 from config.broker import broker_namespace, broker_url
 from config.hosting import KNOWN_CONTEXTS, hosted_contexts, switched_off, urls_of_others
 from config.limiting import rate_limits, redis_url
+from config.mailing import mailers, mails_from
 from config.origins import ANY, allowed_origins, public_url
 from config.secrets import load_secrets
 from config.testing import databases_of_run, home_of_run
@@ -81,7 +82,14 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
             ]
         },
-    }
+    },
+    {
+        "NAME": "mails",  # plain text: nothing is escaped
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [SHOP_HOME / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {"autoescape": False},
+    },
 ]
 STATIC_URL = "/static/"
 
@@ -107,6 +115,10 @@ BROKER_URL = broker_url(env)
 BROKER_NAMESPACE = broker_namespace(env)
 RELAY_PAUSED = env.flag("RELAY_PAUSED")
 MAP_WATCH = not env.text("SHOP_TEST_ENGINE")  # a test would find its database in use when it is dropped
+
+# ---- mails ---------------------------------------------------------------------------------------------------
+MAILERS = mailers(env)
+DEFAULT_FROM_EMAIL = mails_from(env)
 
 # ---- requests, server ----------------------------------------------------------------------------------------
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")

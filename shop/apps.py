@@ -21,13 +21,10 @@ class ShopConfig(AppConfig):
         """Wire what needs all rooms."""
         from shop.events.checks import check_handlers
         from shop.events.figures import declare_figures
-        from shop.events.housekeeping import finish_dangling_values
-        from shop.events.jobs import chore
-        from shop.http.idempotency import forget_old_claims
         from shop.invariants.events import declare_events
         from shop.invariants.placement import declare_placement
+        from shop.mail.figures import declare_mails
         from shop.sharding.checks import check_fences, check_relations
-        from shop.sharding.databases import hosted_contexts
         from shop.sharding.map_watch import watch_maps
         from shop.sharding.readiness import declare_readiness
 
@@ -41,9 +38,23 @@ class ShopConfig(AppConfig):
         declare_figures()
         declare_events()
         declare_placement()
-        for context in hosted_contexts():
-            chore(context, "finish_dangling_values", 10.0, partial(finish_dangling_values, context))
-            chore(context, "forget_old_claims", 600.0, partial(forget_old_claims, context))
+        declare_mails()
+        _declare_chores()
+
+
+def _declare_chores() -> None:
+    """Those that every hosted context has."""
+    from shop.events.housekeeping import finish_dangling_values
+    from shop.events.jobs import chore
+    from shop.http.idempotency import forget_old_claims
+    from shop.mail.sending import forget_mails, send_mails
+    from shop.sharding.databases import hosted_contexts
+
+    for context in hosted_contexts():
+        chore(context, "finish_dangling_values", 10.0, partial(finish_dangling_values, context))
+        chore(context, "forget_old_claims", 600.0, partial(forget_old_claims, context))
+        chore(context, "forget_mails", 3600.0, partial(forget_mails, context))
+        chore(context, "send_mails", 2.0, partial(send_mails, context), at_once=True, slow=True)
 
 
 def _make_way(using: str, app_config: AppConfig, plan: Sequence[tuple[Migration, bool]], **_: Any) -> None:

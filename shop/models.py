@@ -2,6 +2,7 @@
 
 from shop.events.models import Duty, InboxEntry, OutboxEvent
 from shop.http.models import IdempotencyClaim
+from shop.mail.models import Mail
 from shop.services.models import Outcome
 from shop.sharding.models import (
     DatabaseIdentity,
@@ -20,6 +21,7 @@ __all__ = [
     "Duty",
     "IdempotencyClaim",
     "InboxEntry",
+    "Mail",
     "OutboxEvent",
     "Outcome",
     "Shard",

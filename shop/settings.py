@@ -6,9 +6,13 @@ import secrets
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 
 type Database = dict[str, Any]
 
@@ -173,6 +177,19 @@ def _options(query: str) -> dict[str, str]:
     if refused:
         raise ValueError(f"{', '.join(refused)}: not for a URL to set, the shop needs it as it is")
     return given
+
+
+def mail_address(text: str) -> str:
+    """``text``, an address like ``shop@shop.example`` or ``Shop <shop@shop.example>``.
+
+    Raises:
+        ValueError: It is none, or more than one.
+    """
+    try:
+        validate_email(parseaddr(text, strict=True)[1])
+    except ValidationError:
+        raise ValueError("must be an address like shop@shop.example or Shop <shop@shop.example>") from None
+    return text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

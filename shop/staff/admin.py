@@ -4,6 +4,7 @@ from django.contrib import admin
 
 from shop.events.models import Duty, InboxEntry, OutboxEvent
 from shop.http.models import IdempotencyClaim
+from shop.mail.models import Mail
 from shop.services.models import Outcome
 from shop.sharding.models import (
     DatabaseIdentity,
@@ -36,6 +37,7 @@ show(ShardEpoch, "epoch")
 show(WorkerLease, "high_ms", "expires_at", hidden=("token",))
 show(OutboxEvent, "topic", "key", "event_seq", "state", "created_at")
 show(InboxEntry, "handler", "key", "event_seq", "state", "attempts", "reason")
+show(Mail, "kind", "about", "state", "attempts", "reason", "created_at", "due_at", "ended_at")
 show(Duty, "until", hidden=("token",))
 show(Outcome, "caller", "method", "key", "created_at")
 show(IdempotencyClaim, "principal", "state", "status", "created_at", hidden=("body", "headers"))

@@ -117,9 +117,9 @@ def recount(path: Path) -> Recount:
             pieces[line["sku"]] += int(line["quantity"])
         customer = lines[0]["customer"]
         if lines[0]["kind"] == "cancellation":
-            _cancel(found, found.by_email.get(f"{customer}@replay.example", []), pieces, prices)
+            _cancel(found, found.by_email.get(f"{customer}@replay.invalid", []), pieces, prices)
         else:
-            email = f"{customer}@replay.example" if customer else f"guest-{invoice}@replay.example"
+            email = f"{customer}@replay.invalid" if customer else f"guest-{invoice}@replay.invalid"
             total = sum(number * prices[sku] for sku, number in pieces.items())
             found.by_email[email].append(Bought(pieces=dict(pieces), total=total))
     return found

@@ -9,6 +9,7 @@ from django.db.models import Q
 from contexts.catalog.models import Product, ReservationLine
 from shop.events import relay
 from shop.events.models import InboxEntry, OutboxEvent
+from shop.mail.models import Mail
 from shop.sharding import shard_map
 from shop.sharding.scatter import keyset, owned
 
@@ -31,9 +32,12 @@ def test_the_polls_of_relay_and_sweepers_read_what_is_due_only():
     now, free = datetime.now(UTC), Q(lease_until=None) | Q(lease_until__lt=datetime.now(UTC))
     outbox = OutboxEvent.objects.filter(free, state="pending", available_at__lte=now)
     inbox = InboxEntry.objects.filter(free, state="retry", next_at__lte=now)
+    mails, ended = Mail.objects.filter(due_at__lte=now), Mail.objects.filter(ended_at__lt=now)
     held = ReservationLine.objects.filter(state="held", expires_at__lt=now)
     assert "USING INDEX shop_outbox_due" in plan(outbox.order_by("available_at", "id"))
     assert "USING INDEX shop_inbox_due" in plan(inbox.order_by("key", "event_seq", "next_at"))
+    assert "INDEX shop_mail_due" in plan(mails.order_by("due_at", "id"))
+    assert "INDEX shop_mail_ended" in plan(ended.order_by("ended_at", "id").values("pk"))
     assert "USING INDEX catalog_line_expiring" in plan(held.order_by("expires_at", "id"))
 
 

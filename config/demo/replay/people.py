@@ -51,7 +51,7 @@ class People:
 
 
 def _email(kind: str, number: str) -> str:
-    return f"{number}@replay.example" if kind == "customers" else f"guest-{number}@replay.example"
+    return f"{number}@replay.invalid" if kind == "customers" else f"guest-{number}@replay.invalid"
 
 
 def _id_of(email: str) -> int | None:
