@@ -9,6 +9,8 @@ from email.message import EmailMessage
 from threading import Thread
 from typing import Any
 
+from shop.events.jobs import jobs_of, run_job
+
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
 TAKEN = "250 taken"
 LAST_LINE = b".\r\n"
@@ -86,3 +88,9 @@ def _converse(server: MailServer, heard: Any, said: Any) -> None:
             return None
         say(server.replies.get(".", TAKEN))
     return None
+
+
+def send_what_waits(context: str) -> None:
+    """Run the job that sends the mails of ``context``, as the delivery does."""
+    [job] = [job for job in jobs_of(context) if job.name == f"{context}.send_mails"]
+    assert run_job(job)

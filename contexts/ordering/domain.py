@@ -23,6 +23,10 @@ MAX_LINES: Final = 1_500
 """Of an order, hence of a cart."""
 MAX_TOTAL: Final = 10**18
 """In minor units; what the databases' 64 bits hold with room for a sum of sums."""
+_NONE: Final = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"
+_THREE: Final = "BHD IQD JOD KWD LYD OMR TND"
+DECIMALS: Final = {**dict.fromkeys(_NONE.split(), 0), **dict.fromkeys(_THREE.split(), 3)}
+"""Of the currencies that have not two, as most do. Source: ISO 4217, list one."""
 
 
 class OrderStatus(StrEnum):
@@ -158,6 +162,13 @@ def refuse_other_total(expected: Money | None, found: Totals) -> None:
     """
     if expected is not None and expected != Money(amount=found.total, currency=found.currency):
         raise TotalChangedError(detail=f"the total is {found.total} {found.currency} now")
+
+
+def money_text(amount: int, currency: str) -> str:
+    """Minor units as people read them: 1299 EUR is ``12.99 EUR``, 1299 JPY is ``1299 JPY``."""
+    decimals = DECIMALS.get(currency, 2)
+    whole, part = divmod(amount, 10**decimals)
+    return f"{whole}.{part:0{decimals}} {currency}" if decimals else f"{whole} {currency}"
 
 
 def expiry_with_time_to_pay(expires_at: datetime, now: datetime) -> datetime:

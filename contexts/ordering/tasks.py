@@ -1,8 +1,12 @@
-"""Events that ordering handles, and its jobs."""
+"""Events that ordering handles, its jobs, and the letters it writes."""
+
+from collections.abc import Mapping
+from typing import Any
 
 from contexts.ordering import services
-from contexts.ordering.contract import OrderCancelled, OrderExpired, OrderPlaced
+from contexts.ordering.contract import OrderCancelled, OrderExpired, OrderPlaced, OrderRefunded, OrderShipped
 from shop.events import every, on
+from shop.mail import Letter, letter
 
 
 @on(OrderPlaced, atomic=False)
@@ -21,6 +25,39 @@ def release_stock_on_order_cancelled(event: OrderCancelled) -> None:
 def release_stock_on_order_expired(event: OrderExpired) -> None:
     """Give back what the order holds."""
     services.release_stock(order_id=int(event.order_id))
+
+
+@on(OrderPlaced)
+def mail_on_order_placed(event: OrderPlaced) -> None:
+    """Tell the customer."""
+    services.mail_placed(event)
+
+
+@on(OrderShipped)
+def mail_on_order_shipped(event: OrderShipped) -> None:
+    """Tell the customer how it comes."""
+    services.mail_shipped(event)
+
+
+@on(OrderRefunded)
+def mail_on_order_refunded(event: OrderRefunded) -> None:
+    """Tell the customer how much comes back."""
+    services.mail_refunded(event)
+
+
+@letter
+def order_placed(about: int, facts: Mapping[str, Any]) -> Letter | None:
+    return services.write_to_customer(services.PLACED, about, facts)
+
+
+@letter
+def order_shipped(about: int, facts: Mapping[str, Any]) -> Letter | None:
+    return services.write_to_customer(services.SHIPPED, about, facts)
+
+
+@letter
+def order_refunded(about: int, facts: Mapping[str, Any]) -> Letter | None:
+    return services.write_to_customer(services.REFUNDED, about, facts)
 
 
 @every(seconds=5)

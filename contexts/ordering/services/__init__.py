@@ -7,6 +7,15 @@ from contexts.ordering.services.counting import waiting_for_providers
 from contexts.ordering.services.expiring import expire_overdue_orders
 from contexts.ordering.services.fulfilling import commit_stock, release_stock
 from contexts.ordering.services.listening import apply_webhooks, receive_webhook
+from contexts.ordering.services.mailing import (
+    PLACED,
+    REFUNDED,
+    SHIPPED,
+    mail_placed,
+    mail_refunded,
+    mail_shipped,
+    write_to_customer,
+)
 from contexts.ordering.services.paying import pay
 from contexts.ordering.services.placing import NewOrder, place_order
 from contexts.ordering.services.providers.fake_acting import NotDelivered, fake_payments, finish_fake_payment
@@ -24,6 +33,9 @@ from contexts.ordering.services.shipping import complete_delivered_orders, deliv
 from contexts.ordering.services.views import LineView, OrderView, PaymentView, RefundView, ShipmentView
 
 __all__ = [
+    "PLACED",
+    "REFUNDED",
+    "SHIPPED",
     "CartLineView",
     "CartView",
     "LineView",
@@ -47,6 +59,9 @@ __all__ = [
     "finish_fake_payment",
     "get_order",
     "give_money_back",
+    "mail_placed",
+    "mail_refunded",
+    "mail_shipped",
     "orders_of_customer",
     "orders_of_shop",
     "pay",
@@ -60,4 +75,5 @@ __all__ = [
     "show_cart",
     "timeline_of",
     "waiting_for_providers",
+    "write_to_customer",
 ]
