@@ -7,10 +7,12 @@ from shop.settings import Env
 DEFAULTS: Final[dict[str, tuple[int, int] | None]] = {
     "login": (10, 300),
     "auth": (600, 60),
+    "reset": (5, 3600),
     "read": None,
     "write": None,
 }
-"""Failed sign-ins per account; sign-ins and registrations per address; everything else per caller. None: off."""
+"""Failed sign-ins per account; what auth lets anybody do, per address; mails for a new password per account; everything
+else per caller. None: off."""
 MOST: Final = 1_000_000
 OFF: Final = "off"
 FORM: Final = "must be like login=10/300,auth=600/60: a policy, a quota, seconds; or policy=off"

@@ -18,6 +18,8 @@ MIN_PASSWORD: Final = 12
 MAX_PASSWORD: Final = 128
 REFRESH_LIFETIME: Final = timedelta(days=30)
 REFRESH_PREFIX: Final = "fam"
+RESET_LIFETIME: Final = timedelta(minutes=30)
+RESET_PREFIX: Final = "rst"
 
 _LOCAL_PART = re.compile(r"""[^\s@.,:;<>()\[\]"\\]+(\.[^\s@.,:;<>()\[\]"\\]+)*""")
 _LABEL = r"(?!-)(?:[a-z0-9-]|[^\x00-\x7f]){1,63}(?<!-)"
@@ -51,6 +53,12 @@ class TokenReusedError(UnauthenticatedError):
     """A refresh token came a second time: whoever has it is not alone, so the whole sign-in ends."""
 
     code = "token_reused"
+
+
+class ResetTokenInvalidError(InvalidError):
+    """Not a reset token that is still good: unknown, used, too old, or a newer one was asked for."""
+
+    code = "token_invalid"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

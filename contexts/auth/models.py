@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from contexts.auth.contract import CustomerRegistered, SessionsRevoked
-from contexts.auth.domain import MAX_EMAIL, MAX_LINE, MAX_NAME, MAX_POSTAL_CODE, REFRESH_PREFIX
+from contexts.auth.domain import MAX_EMAIL, MAX_LINE, MAX_NAME, MAX_POSTAL_CODE, REFRESH_PREFIX, RESET_PREFIX
 from shop.sharding.public_ids import public_id
 from shop.sharding.sharded import ShardedModel
 
@@ -110,3 +110,20 @@ class RefreshToken(ShardedModel):
         indexes = (
             models.Index(fields=("used_at", "id"), condition=Q(used_at__isnull=False), name="auth_refresh_used"),
         )
+
+
+class PasswordReset(ShardedModel):
+    """That somebody has asked for a new password, and SHA-256 of the secret that proves it. The last one counts.
+
+    One is written for an address that is no customer's too, under an ID that is nobody's: asking takes the same time.
+    """
+
+    shard_keys: ClassVar[tuple[str, ...]] = ("customer_id",)
+    id_prefix = RESET_PREFIX
+
+    customer_id = models.BigIntegerField(db_index=True)
+    secret_hash = models.CharField(max_length=64)
+    expires_at = models.DateTimeField()
+
+    class Meta(ShardedModel.Meta):
+        indexes = (models.Index(fields=("expires_at", "id"), name="auth_reset_expiry"),)

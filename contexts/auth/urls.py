@@ -7,6 +7,7 @@ from contexts.auth.domain import (
     EmailTakenError,
     InvalidEmailError,
     PasswordTooWeakError,
+    ResetTokenInvalidError,
     TokenReusedError,
     TooManyAddressesError,
 )
@@ -50,6 +51,15 @@ ROUTES: tuple[Route, ...] = (
         errors=(TokenInvalidError, TokenReusedError),
     ),
     Route(method="POST", path="token/revoke", who=Who.ANYONE, has_body=True),
+    Route(method="POST", path="password-reset", who=Who.ANYONE, has_body=True, limit="auth"),
+    Route(
+        method="POST",
+        path="password-reset/confirm",
+        who=Who.ANYONE,
+        has_body=True,
+        limit="auth",
+        errors=(ResetTokenInvalidError, PasswordTooWeakError),
+    ),
     Route(method="GET", path="me", who=Who.CUSTOMER),
     Route(method="PATCH", path="me", who=Who.CUSTOMER, has_body=True),
     Route(
@@ -77,6 +87,8 @@ urlpatterns: list[URLPattern] = [
     path("staff/token", api.StaffTokenView.as_view()),
     path("token/refresh", api.RefreshView.as_view()),
     path("token/revoke", api.RevokeView.as_view()),
+    path("password-reset", api.PasswordResetView.as_view()),
+    path("password-reset/confirm", api.ConfirmResetView.as_view()),
     path("me", api.MeView.as_view()),
     path("me/password", api.PasswordView.as_view()),
     path("me/addresses", api.AddressesView.as_view()),

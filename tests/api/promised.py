@@ -11,6 +11,8 @@ auth POST   /token 200  anyone invalid_credentials
 auth POST   /staff/token 200  anyone invalid_credentials
 auth POST   /token/refresh 200  anyone token_invalid token_reused
 auth POST   /token/revoke 204  anyone
+auth POST   /password-reset 202  anyone
+auth POST   /password-reset/confirm 204  anyone token_invalid password_too_weak
 auth GET    /me 200  customer
 auth PATCH  /me 200  customer
 auth POST   /me/password 204  customer invalid_credentials password_too_weak
@@ -54,8 +56,6 @@ ordering POST   /payments/webhooks/{provider} 200  anyone invalid_signature
 NOT_YET = {
     ("auth", "DELETE", "/me"),
     ("auth", "GET", "/me/export"),
-    ("auth", "POST", "/password-reset"),
-    ("auth", "POST", "/password-reset/confirm"),
 }
 AT_THE_ROOT = ("get", "/.well-known/jwks.json")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.e2e.shopserver import Answer, ShopServer
 from tests.security.operations import ADDRESS
-from tests.security.world import PASSWORD, World
+from tests.security.world import PASSWORD, World, token_in
 
 OWNER = "superuser"
 STAFF_EMAIL = "owner@example.org"
@@ -16,7 +16,7 @@ ENVIRONMENT = {
     "DJANGO_SUPERUSER_EMAIL": STAFF_EMAIL,
     "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
     "FAKE_WEBHOOK_SECRET": WEBHOOK_SECRET,
-    "RATE_LIMITS": "login=off,auth=off",  # all come from one address, as one customer
+    "RATE_LIMITS": "login=off,auth=off,reset=off",  # all come from one address, as one customer
 }
 TOKEN_SECONDS = 120.0  # an access token lives for 300
 EACH = 4
@@ -42,6 +42,13 @@ from shop.staff.models import ROLES, StaffUser
 for role in ROLES:
     account = StaffUser.objects.db_manager(staff_home()).create_user(f"{role}@example.org", "PASSWORD")
     account.groups.add(Group.objects.using(staff_home()).get(name=role))
+"""
+SHOW_MAIL = """
+from contexts.auth.models import PasswordReset
+from contexts.auth.services import write_to_customer
+from shop.sharding import aliases_of
+[reset] = [row for alias in aliases_of("auth") for row in PasswordReset.objects.using(alias)]
+print(write_to_customer(reset.pk).text)
 """
 
 
@@ -77,6 +84,13 @@ class ServedShop:
         email = f"{name}@example.org"
         self.post("auth/register", {"email": email, "password": PASSWORD})
         return Caller(self, "customer", email)
+
+    def reset_token(self, customer: "Caller") -> str:
+        """What the mail says that this customer gets who asks for a new password."""
+        self.ask("POST", "auth/password-reset", {"email": customer.email})
+        shown = self.server.manage("shell", "-c", SHOW_MAIL)
+        assert shown.returncode == 0, shown.stderr
+        return token_in(shown.stdout)
 
     def category(self, **more: Any) -> str:
         return str(
@@ -142,6 +156,7 @@ def make_world(shop: ServedShop) -> World:
         staff_email=STAFF_EMAIL,
         refresh=customer.sign_in()["refresh"],
         other_refresh=customer.sign_in()["refresh"],
+        reset=shop.reset_token(other),
         category=category,
         empty_category=shop.category(),
         product=product["id"],

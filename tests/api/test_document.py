@@ -61,7 +61,7 @@ def test_it_is_the_same_each_time():
 def test_it_has_the_promised_operations_and_no_other(whole):
     promised = {(each.method, each.path) for each in promises()}
     assert set(operations(whole)) - {AT_THE_ROOT} == promised
-    assert len(promised) == len(promises()) == 42
+    assert len(promised) == len(promises()) == 44
 
 
 def test_what_is_not_built_yet_is_not_in_it(whole):

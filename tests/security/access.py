@@ -20,6 +20,8 @@ auth     POST   /token                                  200   200   200    200  
 auth     POST   /staff/token                            200   200   200    200  200    200   200    200     200
 auth     POST   /token/refresh                          200   200   200    200  200    200   200    200     200
 auth     POST   /token/revoke                           204   204   204    204  204    204   204    204     204
+auth     POST   /password-reset                         202   202   202    202  202    202   202    202     202
+auth     POST   /password-reset/confirm                 204   204   204    204  204    204   204    204     204
 auth     GET    /me                                     401   200   200    403  403    403   403    403     401
 auth     PATCH  /me                                     401   200   200    403  403    403   403    403     401
 auth     POST   /me/password                            401   204   204    403  403    403   403    403     401

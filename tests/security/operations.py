@@ -118,6 +118,11 @@ def _auth() -> dict[str, Callable[[World], Good]]:
         f"POST {root}/staff/token": lambda w: Good(body={"email": w.staff_email, **own}),
         f"POST {root}/token/refresh": lambda w: Good(body={"refresh": w.refresh}),
         f"POST {root}/token/revoke": lambda w: Good(body={"refresh": w.other_refresh}),
+        # Another address each time: too many for one are refused.
+        f"POST {root}/password-reset": lambda w: Good(body={"email": f"{new_key()}@example.org"}),
+        f"POST {root}/password-reset/confirm": lambda w: Good(
+            body={"token": w.reset, "new_password": "a horse of another colour"}
+        ),
         f"GET {root}/me": lambda w: Good(),
         f"PATCH {root}/me": lambda w: Good(body={"name": "Ada King"}),
         f"POST {root}/me/password": lambda w: Good(

@@ -1,6 +1,7 @@
 """A small shop with two customers and a member of staff in it, and all that is stored of it."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,9 +10,12 @@ from typing import Any
 
 from django.db import connections
 
+from contexts.auth.models import PasswordReset
+from contexts.auth.services import write_to_customer
 from shop.contract import Principal
 from shop.gateway.tokens import mint
 from shop.http.idempotency import KEPT_STATUS
+from shop.sharding import aliases_of
 from shop.sharding.public_ids import number_of
 from shop.sharding.readiness import all_aliases
 from shop.staff.models import StaffUser
@@ -36,6 +40,7 @@ class World:
     staff_email: str
     refresh: str
     other_refresh: str
+    reset: str
     category: str
     empty_category: str
     product: str
@@ -68,6 +73,7 @@ def make_world() -> World:
         staff_email=member.email,
         refresh=signed_in[0],
         other_refresh=signed_in[1],
+        reset=_reset_token("grace@example.org"),
         category=category,
         empty_category=empty_category,
         product=product["id"],
@@ -154,6 +160,22 @@ def _account(email: str) -> str:
     """A new customer's access token."""
     shown = _post("auth/register", {"email": email, "password": PASSWORD})
     return mint(Principal(id=str(number_of("cus", shown["id"])), role="customer", session_id="fam_of_a_test"))
+
+
+def _reset_token(email: str) -> str:
+    """What the mail to this customer says, who is signed in somewhere."""
+    _post("auth/token", {"email": email, "password": PASSWORD})
+    assert call("POST", "/api/v1/auth/password-reset", json.dumps({"email": email}).encode()).status == 202
+    [reset] = [row for alias in aliases_of("auth") for row in PasswordReset.objects.using(alias)]
+    letter = write_to_customer(reset.pk)
+    assert letter is not None
+    return token_in(letter.text)
+
+
+def token_in(mail: str) -> str:
+    """The token for a new password that a mail holds."""
+    [token] = re.findall(r"rst_\w+\.[0-9a-f]{64}", mail)
+    return str(token)
 
 
 def _order(variant: str, token: str) -> str:

@@ -6,7 +6,9 @@ The gateway has checked body, token, role and key before a view runs.
 from contexts.auth.api.views import (
     AddressesView,
     AddressView,
+    ConfirmResetView,
     MeView,
+    PasswordResetView,
     PasswordView,
     RefreshView,
     RegisterView,
@@ -18,7 +20,9 @@ from contexts.auth.api.views import (
 __all__ = [
     "AddressView",
     "AddressesView",
+    "ConfirmResetView",
     "MeView",
+    "PasswordResetView",
     "PasswordView",
     "RefreshView",
     "RegisterView",

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from contexts.auth.domain import MAX_LINE, MAX_NAME, MAX_PASSWORD, MAX_POSTAL_CODE, MIN_PASSWORD
+from contexts.auth.domain import MAX_EMAIL, MAX_LINE, MAX_NAME, MAX_PASSWORD, MAX_POSTAL_CODE, MIN_PASSWORD
 from shop.http.drf import Body, CountryField, Secret, Text
 
 PASSWORD: Final = f"{MIN_PASSWORD} to {MAX_PASSWORD} characters; not one that everybody uses."
@@ -21,6 +21,15 @@ class CredentialsIn(Body):
 
 class RefreshIn(Body):
     refresh = Secret()
+
+
+class ResetIn(Body):
+    email = Text(allow_blank=True, max_length=MAX_EMAIL)
+
+
+class ConfirmResetIn(Body):
+    token = Secret(help_text="From the mail.")
+    new_password = Secret(help_text=PASSWORD)
 
 
 class MeIn(Body):

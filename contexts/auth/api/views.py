@@ -13,11 +13,13 @@ from contexts.auth import services
 from contexts.auth.api.bodies import (
     AddressChange,
     AddressIn,
+    ConfirmResetIn,
     CredentialsIn,
     MeIn,
     PasswordIn,
     RefreshIn,
     RegisterIn,
+    ResetIn,
 )
 from contexts.auth.api.shown import (
     ADDRESSES,
@@ -73,6 +75,22 @@ class RevokeView(APIView):
     def post(self, request: Request) -> Response:
         """Sign out. A refresh token that is not known is none that could be used."""
         services.revoke_sign_in(**read(request, RefreshIn))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class PasswordResetView(APIView):
+    @extend_schema(operation_id="request_password_reset", request=ResetIn, responses={202: None})
+    def post(self, request: Request) -> Response:
+        """Have a token for a new password sent by e-mail. The answer does not tell whether there is such an account."""
+        services.request_reset(**read(request, ResetIn))
+        return Response(status=status.HTTP_202_ACCEPTED)
+
+
+class ConfirmResetView(APIView):
+    @extend_schema(operation_id="confirm_password_reset", request=ConfirmResetIn, responses={204: None})
+    def post(self, request: Request) -> Response:
+        """Set a new password with the token, once. It ends every sign-in."""
+        services.confirm_reset(**read(request, ConfirmResetIn))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

@@ -4,6 +4,7 @@ from contexts.auth.services.addresses import add_address, change_address, list_a
 from contexts.auth.services.customers import account_of, register, rename
 from contexts.auth.services.passwords import change_password
 from contexts.auth.services.profiles import Auth
+from contexts.auth.services.resets import confirm_reset, purge_resets, request_reset, write_to_customer
 from contexts.auth.services.sessions import (
     purge_sessions,
     refresh_tokens,
@@ -18,13 +19,17 @@ __all__ = [
     "add_address",
     "change_address",
     "change_password",
+    "confirm_reset",
     "list_addresses",
+    "purge_resets",
     "purge_sessions",
     "refresh_tokens",
     "register",
     "remove_address",
     "rename",
+    "request_reset",
     "revoke_sign_in",
     "sign_in_customer",
     "sign_in_staff",
+    "write_to_customer",
 ]

@@ -4,6 +4,7 @@ from django.contrib.auth.hashers import make_password
 
 from contexts.auth.models import Customer, TokenFamily
 from contexts.auth.services.customers import CONTEXT, check_password, customer_of
+from contexts.auth.services.resets import void_resets
 from contexts.auth.services.sessions import end_sign_ins
 from shop.http.limits import SignInAttempts
 from shop.sharding import shard_atomic
@@ -11,7 +12,7 @@ from shop.staff.accounts import InvalidCredentialsError, verify_password
 
 
 def change_password(*, customer_id: int, current_password: str, new_password: str) -> None:
-    """Give a customer another password and end all its sign-ins, this one too.
+    """Give a customer another password and end all its sign-ins, this one too; no reset token is good any more.
 
     Both hashes are computed before the transaction, which then asks that the password compared is still the stored one:
     of two changes at once the second is refused.
@@ -36,4 +37,5 @@ def change_password(*, customer_id: int, current_password: str, new_password: st
     with shard_atomic(CONTEXT, customer_id):
         if not Customer.objects.filter(pk=customer_id, password=compared).update(password=stored):
             raise InvalidCredentialsError(detail="wrong password")
+        void_resets(customer_id)
         end_sign_ins(customer_id, TokenFamily.Role.CUSTOMER)

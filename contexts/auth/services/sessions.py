@@ -130,11 +130,12 @@ def purge_sessions(*, batch: int = PURGE_BATCH) -> int:
     Database: every shard, a transaction per batch and shard. Safe to repeat: yes.
     """
     now = datetime.now(UTC)
-    gone = _purge(TokenFamily.objects.filter(expires_at__lt=now), "expires_at", batch)
-    return gone + _purge(RefreshToken.objects.filter(used_at__lt=now - REFRESH_LIFETIME), "used_at", batch)
+    gone = purge(TokenFamily.objects.filter(expires_at__lt=now), "expires_at", batch)
+    return gone + purge(RefreshToken.objects.filter(used_at__lt=now - REFRESH_LIFETIME), "used_at", batch)
 
 
-def _purge(old: Any, age: str, batch: int) -> int:
+def purge(old: Any, age: str, batch: int) -> int:
+    """Delete the rows ``old`` of all shards, the oldest by their field ``age`` first; returns how many rows went."""
     gone = 0
     while rows := old.across(partial=True).page(order=(age, "id"), limit=batch).rows:
         groups: dict[str, list[int]] = {}
