@@ -113,6 +113,7 @@ SERVICE_TRANSPORT = env.choice("SERVICE_TRANSPORT", "local", ("local", "loopback
 SERVICE_KILL_SWITCH = switched_off(env)
 BROKER_URL = broker_url(env)
 BROKER_NAMESPACE = broker_namespace(env)
+EVENTS_KEPT_DAYS = env.integer("EVENTS_KEPT_DAYS", 30, low=1, high=3_650)
 RELAY_PAUSED = env.flag("RELAY_PAUSED")
 MAP_WATCH = not env.text("SHOP_TEST_ENGINE")  # a test would find its database in use when it is dropped
 

@@ -46,6 +46,7 @@ def _declare_chores() -> None:
     """Those that every hosted context has."""
     from shop.events.housekeeping import finish_dangling_values
     from shop.events.jobs import chore
+    from shop.events.retention import forget_old_events
     from shop.http.idempotency import forget_old_claims
     from shop.mail.sending import forget_mails, send_mails
     from shop.sharding.databases import hosted_contexts
@@ -54,6 +55,7 @@ def _declare_chores() -> None:
         chore(context, "finish_dangling_values", 10.0, partial(finish_dangling_values, context))
         chore(context, "forget_old_claims", 600.0, partial(forget_old_claims, context))
         chore(context, "forget_mails", 3600.0, partial(forget_mails, context))
+        chore(context, "forget_old_events", 30.0, partial(forget_old_events, context))
         chore(context, "send_mails", 2.0, partial(send_mails, context), at_once=True, slow=True)
 
 

@@ -1,6 +1,6 @@
 """Tables of the kernel, gathered for Django from the rooms that own them."""
 
-from shop.events.models import Duty, InboxEntry, OutboxEvent
+from shop.events.models import Duty, ForgottenEvents, InboxEntry, OutboxEvent, ParkedMessage
 from shop.http.models import IdempotencyClaim
 from shop.mail.models import Mail
 from shop.services.models import Outcome
@@ -19,11 +19,13 @@ from shop.sharding.models import (
 __all__ = [
     "DatabaseIdentity",
     "Duty",
+    "ForgottenEvents",
     "IdempotencyClaim",
     "InboxEntry",
     "Mail",
     "OutboxEvent",
     "Outcome",
+    "ParkedMessage",
     "Shard",
     "ShardEpoch",
     "ShardMapEntry",

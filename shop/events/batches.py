@@ -10,6 +10,7 @@ import structlog
 from shop.events.envelope import Envelope
 from shop.events.handlers import Handler
 from shop.events.inbox import handling, receive
+from shop.events.retention import is_remembered
 from shop.sharding import alias_of, new_id, shard_atomic
 from shop.sharding.statements import Statement
 
@@ -59,7 +60,9 @@ def receive_all(envelopes: Sequence[Envelope], handler: Handler) -> None:
 def _together(batch: Sequence[Envelope], handler: Handler) -> bool:
     """Run the handler for all of them or for none; whether it did. One by one, each failure is its own."""
     key, keys = batch[0].shard_key, list({envelope.key for envelope in batch})
-    if handler.latest_wins or FAILED_BEFORE.read(handler.context, key, handler=handler.name, ids=keys):
+    if handler.latest_wins or not all(is_remembered(envelope.event_id) for envelope in batch):
+        return False
+    if FAILED_BEFORE.read(handler.context, key, handler=handler.name, ids=keys):
         return False
     try:
         with shard_atomic(handler.context, key):

@@ -15,6 +15,7 @@ from shop.events.envelope import Envelope
 from shop.events.handlers import Handler
 from shop.events.models import InboxEntry
 from shop.events.publishing import actor, causation
+from shop.events.retention import is_remembered
 from shop.observability.trace import traced
 from shop.services import acting_as, deadline
 from shop.sharding import alias_of, new_id, shard_atomic
@@ -26,6 +27,7 @@ MAX_ATTEMPTS: Final = 5
 HELD_BACK_SECONDS: Final = 1.0
 AWAY_SECONDS: Final = 2.0
 HANDLER_SECONDS: Final = 20.0
+FORGOTTEN: Final = "older_than_the_inbox"
 
 State = InboxEntry.State
 
@@ -41,6 +43,9 @@ def receive(envelope: Envelope, handler: Handler) -> None:
     if known.exists():
         return
     entry = _entry(envelope, handler)
+    if not is_remembered(envelope.event_id):
+        _leave_to_staff(entry, handler, envelope)
+        return
     if not handler.latest_wins and held_back(alias, entry):
         entry.state, entry.next_at = State.RETRY, _in(HELD_BACK_SECONDS)
         _store(entry, handler, envelope)
@@ -120,6 +125,13 @@ def _failed(entry: InboxEntry, envelope: Envelope, handler: Handler, error: Exce
         error=entry.reason,
         exc_info=None if isinstance(error, ContextError) else error,
     )
+    _store(entry, handler, envelope)
+
+
+def _leave_to_staff(entry: InboxEntry, handler: Handler, envelope: Envelope) -> None:
+    """It was here and is forgotten, or it comes for the first time: nobody knows, so it has no effect by itself."""
+    entry.state, entry.reason = State.DEAD, FORGOTTEN
+    log.warning("event_too_old", handler=handler.name, event_id=str(envelope.event_id))
     _store(entry, handler, envelope)
 
 

@@ -37,6 +37,20 @@ class OutboxEvent(PlacedModel):
         )
 
 
+class ForgottenEvents(PlacedModel):
+    """Up to which number an aggregate's events were deleted from the outbox, in the bucket of both.
+
+    All of them were done with, one after another without a gap. So what is missing behind that number is lost.
+    """
+
+    aggregate = models.CharField(max_length=100)
+    key = models.CharField(max_length=20)
+    event_seq = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("key", "aggregate"), name="shop_forgotten_once"),)
+
+
 class InboxEntry(PlacedModel):
     """What became of an event at one handler, in the bucket of the event's shard key at the consumer."""
 

@@ -5,16 +5,15 @@ from datetime import datetime
 from functools import cache, partial
 from typing import Final
 
-from django.apps import apps
 from django.db import connections
 from django.db.models import Model, Q
 
-from shop.events.models import InboxEntry, OutboxEvent
+from shop.events.aggregates import aggregate_name, aggregates, topics_told
+from shop.events.models import ForgottenEvents, InboxEntry, OutboxEvent
 from shop.invariants.registry import invariant
 from shop.invariants.windows import WINDOW, Window, over, windows
 from shop.invariants.words import Check, Finding, shown
 from shop.sharding import bucket_of, context_of_alias, key_of_bucket, shard_map
-from shop.sharding.databases import owner_of
 from shop.sharding.ids import BUCKET_SHIFT
 from shop.sharding.public_ids import public_id
 from shop.sharding.readiness import all_aliases
@@ -33,11 +32,6 @@ def declare_events() -> None:
         *numbered,
         under_way=events_under_way,
     )
-
-
-def aggregates() -> list[type[Model]]:
-    """Tables of the contexts hosted here whose rows tell events, each counted by its ``event_seq``."""
-    return [m for m in apps.get_models() if getattr(m, "tells", ()) and owner_of(m._meta.app_label)]
 
 
 def events_under_way(moment: datetime) -> bool:
@@ -69,36 +63,26 @@ def waiting(window: Window) -> Iterator[Finding]:
 
 
 def _told_by(topic: str, key: str) -> list[str]:
-    return [shown(model, int(key)) for model in aggregates() if topic in _topics(model)]
-
-
-def _topics(model: type[Model]) -> list[str]:
-    return [event.topic() for event in getattr(model, "tells", ())]
+    return [shown(model, int(key)) for model in aggregates() if topic in topics_told(model)]
 
 
 def lost(model: type[Model], window: Window) -> Iterator[Finding]:
-    """Aggregates whose events in the outbox are not exactly the numbers 1 … ``event_seq``, each once.
+    """Aggregates whose events are not exactly the numbers 1 … ``event_seq``, each once.
 
-    Nothing deletes from the outbox. A clean-up of what was handed over long ago has to leave each aggregate's newest
-    event and to say here from which number on they are complete.
+    The outbox has those behind the number up to which they were forgotten: `shop.events.retention`.
     """
-    first, last = bucket_of(window.first), bucket_of(window.last)
-    values: list[str | int] = [
-        *_topics(model),
-        key_of_bucket(first),
-        key_of_bucket(last + 1) - 1,
-        window.first,
-        window.last,
-    ]
+    buckets = key_of_bucket(bucket_of(window.first)), key_of_bucket(bucket_of(window.last) + 1) - 1
+    values: list[str | int] = [*topics_told(model), *buckets, aggregate_name(model), window.first, window.last]
     with connections[window.alias].cursor() as cursor:
         cursor.execute(_lost_text(model, window.alias), values)
         found = cursor.fetchall()
     owners = shard_map(context_of_alias(window.alias))
-    for key, numbered, told, distinct, lowest, highest in found:
+    for key, numbered, forgotten, told, distinct, lowest, highest in found:
         if owners.alias_of_bucket(bucket_of(key)) != window.alias:
             continue  # a copy under way
         seen = f"{told} events, {distinct} numbers from {lowest} to {highest}" if told else "no event"
-        yield Finding(ids=(shown(model, key),), detail=f"event_seq is {numbered}, the outbox has {seen}")
+        behind = f" behind {forgotten}, which was forgotten" if forgotten else ""
+        yield Finding(ids=(shown(model, key),), detail=f"event_seq is {numbered}, the outbox has {seen}{behind}")
 
 
 @cache
@@ -108,9 +92,10 @@ def _lost_text(model: type[Model], alias: str) -> str:
     The outbox has no index of keys, which every order would pay for: an aggregate's events lie in its bucket.
     """
     name = connections[alias].ops.quote_name
-    topics = ", ".join("%s" for _ in _topics(model))
+    topics = ", ".join("%s" for _ in topics_told(model))
+    forgotten = "coalesce(f.event_seq, 0)"
     return f"""
-        SELECT a.id, a.event_seq, o.told, o.numbers, o.lowest, o.highest
+        SELECT a.id, a.event_seq, {forgotten}, o.told, o.numbers, o.lowest, o.highest
         FROM {name(model._meta.db_table)} a
         LEFT JOIN (
             SELECT key, id >> {BUCKET_SHIFT} AS bucket, count(*) AS told, count(DISTINCT event_seq) AS numbers,
@@ -119,8 +104,13 @@ def _lost_text(model: type[Model], alias: str) -> str:
             WHERE topic IN ({topics}) AND id BETWEEN %s AND %s
             GROUP BY key, id >> {BUCKET_SHIFT}
         ) o ON o.key = CAST(a.id AS varchar(20)) AND o.bucket = a.id >> {BUCKET_SHIFT}
+        LEFT JOIN {name(ForgottenEvents._meta.db_table)} f
+            ON f.key = CAST(a.id AS varchar(20)) AND f.aggregate = %s
+            AND f.id >> {BUCKET_SHIFT} = a.id >> {BUCKET_SHIFT}
         WHERE a.id BETWEEN %s AND %s
-          AND NOT (coalesce(o.told, 0) = a.event_seq AND coalesce(o.numbers, 0) = a.event_seq
-                   AND coalesce(o.lowest, 1) = 1 AND coalesce(o.highest, 0) = a.event_seq)
+          AND NOT (coalesce(o.told, 0) = a.event_seq - {forgotten}
+                   AND coalesce(o.numbers, 0) = a.event_seq - {forgotten}
+                   AND coalesce(o.lowest, {forgotten} + 1) = {forgotten} + 1
+                   AND coalesce(o.highest, {forgotten}) = a.event_seq)
         ORDER BY a.id
     """  # noqa: S608  names of tables

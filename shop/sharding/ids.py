@@ -44,6 +44,11 @@ def key_of_bucket(bucket: int) -> int:
     return bucket << BUCKET_SHIFT
 
 
+def key_made_at(bucket: int, unix_ms: int) -> int:
+    """The lowest ID of a bucket that can have been made at that moment: within a bucket, IDs are in order of time."""
+    return compose(bucket=bucket, tick=min(max(unix_ms - EPOCH_MS, 0), MAX_TICK), worker=0)
+
+
 def random_bucket() -> int:
     """A bucket for something that belongs to nothing yet."""
     return secrets.randbelow(BUCKETS)

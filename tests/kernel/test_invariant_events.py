@@ -5,13 +5,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.conf import settings
 
-from contexts.catalog.models import Variant
+from contexts.catalog.contract import ProductChanged
+from contexts.catalog.models import Product, Variant
 from contexts.catalog.services.changing import archive_product
 from contexts.catalog.services.stock import adjust
 from contexts.catalog.tests.factories import variant_on
+from shop.events import publish
 from shop.events.models import InboxEntry, OutboxEvent
+from shop.events.retention import forget_old_events
 from shop.invariants import events_under_way
-from shop.sharding import alias_of, new_id
+from shop.sharding import alias_of, new_id, shard_atomic
 from shop.sharding.public_ids import public_id
 from tests.auditing import broken, checked, plant
 
@@ -81,6 +84,85 @@ def test_numbers_and_events_that_differ_are_found(products, statement, detail):
     found = broken("10")
     assert sorted(found) == sorted(shown(products))
     assert all(detail in said for said in found.values())
+
+
+# ---- what was forgotten --------------------------------------------------------------------------------------
+
+
+def a_season_later():
+    return datetime.now(UTC) + timedelta(days=90)
+
+
+def left_of(product):
+    rows = OutboxEvent.objects.using(alias_of("catalog", product)).filter(key=str(product))
+    return sorted(rows.values_list("event_seq", flat=True))
+
+
+def test_what_was_forgotten_is_not_missed_and_what_comes_then_is_looked_at(products, deliver_events):
+    forget_old_events("catalog", a_season_later())
+    assert [left_of(product) for product in products] == [[], []]
+    assert broken("10") == {}
+    # when a third event follows, in time
+    for product in products:
+        put_back(product)
+    deliver_events()
+    assert [left_of(product) for product in products] == [[3], [3]]
+    assert broken("10") == {}
+    # and is lost
+    for product in products:
+        plant("catalog", product, "DELETE FROM shop_outboxevent WHERE key = %s", str(product))
+    found = broken("10")
+    assert sorted(found) == sorted(shown(products))
+    assert set(found.values()) == {"event_seq is 3, the outbox has no event behind 2, which was forgotten"}
+
+
+def put_back(product):
+    with shard_atomic("catalog", product):
+        Product.objects.filter(pk=product).update(event_seq=3)
+        publish(ProductChanged(product_id=str(product)), seq=3)
+
+
+@pytest.mark.parametrize(("lost", "left"), [(1, [2]), (2, [])])
+def test_what_was_lost_before_is_still_missed(products, lost, left):
+    for product in products:
+        plant("catalog", product, "DELETE FROM shop_outboxevent WHERE id = %s", event_of(product, lost))
+    forget_old_events("catalog", a_season_later())
+    assert [left_of(product) for product in products] == [left, left]
+    assert sorted(broken("10")) == sorted(shown(products))
+
+
+def test_what_is_not_handed_over_is_not_forgotten_nor_what_stands_behind_it(products, deliver_events):
+    for product in products:
+        plant("catalog", product, "UPDATE shop_outboxevent SET state = 'pending' WHERE id = %s", event_of(product, 1))
+    forget_old_events("catalog", a_season_later())
+    assert [left_of(product) for product in products] == [[1, 2], [1, 2]]
+    # when it is
+    deliver_events()
+    forget_old_events("catalog", a_season_later())
+    assert [left_of(product) for product in products] == [[], []]
+    assert broken("10") == {}
+
+
+def test_an_event_that_comes_back_from_somewhere_is_found(products):
+    events = [OutboxEvent.objects.using(alias_of("catalog", each)).get(pk=event_of(each, 2)) for each in products]
+    forget_old_events("catalog", a_season_later())
+    for product, event in zip(products, events, strict=True):
+        with shard_atomic("catalog", product) as scope:
+            event.save(using=scope.alias, force_insert=True)
+    assert sorted(broken("10")) == sorted(shown(products))
+
+
+def test_two_aggregates_under_one_number_are_forgotten_apart(deliver_events):
+    variants = variant_on(0, stock=1), variant_on(1, stock=1)
+    for variant in variants:
+        adjust(variant_id=variant, delta=-1, reason="lost")
+    deliver_events()
+    forget_old_events("catalog", a_season_later())
+    assert broken("10") == {}
+    for variant in variants:
+        statement = "UPDATE shop_forgottenevents SET aggregate = 'shop_catalog.product' WHERE key = %s"
+        plant("catalog", variant, statement, str(variant))
+    assert sorted(broken("10")) == sorted((public_id("var", variant),) for variant in variants)
 
 
 def test_an_event_in_another_bucket_than_its_aggregate_is_lost_to_it(products):

@@ -7,7 +7,7 @@ from django.db import connections
 from django.db.models import Q
 
 from contexts.catalog.models import Product, ReservationLine
-from shop.events import relay
+from shop.events import relay, retention
 from shop.events.models import InboxEntry, OutboxEvent
 from shop.mail.models import Mail
 from shop.sharding import shard_map
@@ -46,6 +46,17 @@ def test_whether_anything_is_due_is_seen_in_an_index(question, index):
     with connections[ALIAS].cursor() as cursor:
         cursor.execute(f"EXPLAIN QUERY PLAN {question.sqlite[0]}", {"now": "2026-01-01 00:00:00"})
         assert [index in row[-1] for row in cursor.fetchall()] == [True]
+
+
+@pytest.mark.parametrize(
+    ("question", "table"), [(retention.OLD_EVENTS, "shop_outboxevent"), (retention.OLD_ENTRIES, "shop_inboxentry")]
+)
+def test_where_there_is_something_to_forget_is_seen_in_the_primary_key(question, table):
+    values = {"lo": 0, "hi": 4095, "width": 1, "before": "2026-01-01 00:00:00"}
+    with connections[ALIAS].cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {question.sqlite[0]}", values)
+        plan = [row[-1] for row in cursor.fetchall()]
+    assert f"SEARCH {table} USING INDEX sqlite_autoindex_{table}_1 (id>? AND id<?)" in plan
 
 
 def test_whether_an_event_is_held_back_is_asked_of_its_key_only():
