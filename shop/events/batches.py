@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 
 from shop.events.envelope import Envelope
-from shop.events.handlers import Handler
+from shop.events.handlers import Handler, handlers_of
 from shop.events.inbox import handling, receive
 from shop.events.retention import is_remembered
 from shop.sharding import alias_of, new_id, shard_atomic
@@ -40,6 +40,21 @@ ENTER_DONE: Final = Statement(
     ),
 )  # fmt: skip
 """Entries of those events that have none; whoever enters one of them meanwhile is waited for."""
+
+
+def hand_over(envelopes: Sequence[Envelope]) -> list[str]:
+    """Give events to all their handlers here; returns the topics that nobody here handles. Safe to repeat.
+
+    Raises:
+        OperationalError: An inbox can't be written. What was taken by then stays taken.
+    """
+    by_topic: defaultdict[str, list[Envelope]] = defaultdict(list)
+    for envelope in envelopes:
+        by_topic[envelope.topic].append(envelope)
+    for topic, batch in by_topic.items():
+        for handler in handlers_of(topic):
+            receive_all(batch, handler)
+    return [topic for topic in by_topic if not handlers_of(topic)]
 
 
 def receive_all(envelopes: Sequence[Envelope], handler: Handler) -> None:

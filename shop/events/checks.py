@@ -6,7 +6,7 @@ from typing import Any
 from django.core.checks import CheckMessage, Error
 
 from shop.events.handlers import handler_named
-from shop.events.looking_after import Which
+from shop.events.which import Which
 from shop.sharding.readiness import all_aliases, unapplied
 
 HINT = "give the handler its name back, or give them up: `manage.py events skip --handler {} --since … --reason …`"

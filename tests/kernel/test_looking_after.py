@@ -1,15 +1,23 @@
 """`manage.py events`: what stands is shown, tried again, given up or handed over once more, and no more."""
 
+import getpass
 import json
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from io import StringIO
+from unittest.mock import patch
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 
 from shop.events.broker.receiving import park
+from shop.events.broker.sealing import seal
 from shop.events.checks import check_handlers
-from shop.events.models import InboxEntry, OutboxEvent
+from shop.events.envelope import Envelope
+from shop.events.models import InboxEntry, OutboxEvent, ParkedMessage
+from shop.events.retention import kept
+from shop.sharding import home_of, hosted_contexts
 from shop.sharding.readiness import all_aliases
 from tests.kernel.probes import ALIASES, LEFT, RIGHT, parcel_in
 from tests.kernel.test_events import ParcelSent, handle, handled, no_handlers, pass_time, send, work  # noqa: F401  fixtures
@@ -18,6 +26,7 @@ pytestmark = [pytest.mark.django_db(databases=all_aliases()), pytest.mark.usefix
 
 TOPIC = ParcelSent.topic()
 WEIGH = "catalog.weigh"
+HOME = home_of(hosted_contexts()[0])
 
 
 @pytest.fixture
@@ -181,9 +190,92 @@ def test_a_range_is_what_was_published_in_it():
     assert events("replay", "--since", after, "--dry-run")[0] == 1
 
 
+@pytest.mark.usefixtures("done")
+def test_what_is_older_than_it_is_kept_is_not_replayed():
+    OutboxEvent.objects.using("catalog_0").filter(event_seq=1).update(created_at=datetime.now(UTC) - kept())
+    for more in ([], ["--handler", WEIGH]):
+        assert events("replay", "--topic", TOPIC, *more, "--dry-run")[1] == {"replayed": 2, "dry_run": True}
+
+
+# ---- what is parked ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def unknown(place):
+    """A message with two events that nobody handled when it came, weeks ago; its digest."""
+    send(parcel_in(LEFT), place, 1, 2)
+    rows = OutboxEvent.objects.using("catalog_0").order_by("event_seq")
+    with monkeypatched_time(weeks=3):
+        message = seal("catalog", [Envelope.of(row) for row in rows])
+    rows.delete()
+    park(message, topic=TOPIC, reason="too old")
+    return ParkedMessage.objects.using(HOME).get().digest
+
+
+@contextmanager
+def monkeypatched_time(**ago):
+    before = datetime.now(UTC) - timedelta(**ago)
+    with patch("shop.events.broker.sealing.time.time", before.timestamp):
+        yield
+
+
+def test_parked_messages_are_listed_without_what_is_in_them(unknown):
+    code, [said] = events("parked")
+    assert (code, said["message"], said["topic"], said["reason"]) == (0, unknown, TOPIC, "too old")
+    assert set(said) == {"message", "home", "topic", "reason", "at"}
+
+
+def test_a_parked_message_is_taken_once_there_is_a_handler(handle, place, unknown):  # noqa: F811
+    assert events("take")[0] == 1
+    assert ParkedMessage.objects.using(HOME).count() == 1
+    handle()
+    assert events("take", unknown[:8], "--dry-run") == (0, {"taken": 1, "dry_run": True})
+    assert handled(place) == []
+    assert events("take", unknown[:8]) == (0, {"taken": 1, "dry_run": False})
+    assert (handled(place), ParkedMessage.objects.using(HOME).count()) == ([1, 2], 0)
+
+
+def test_what_nobody_of_us_has_signed_is_not_taken_whoever_asks(handle, place):  # noqa: F811
+    handle()
+    park({"version": 1, "token": "x", "events": "[]"}, topic="", reason="not signed by this shop")
+    assert events("take")[0] == 1
+    assert (handled(place), ParkedMessage.objects.using(HOME).count()) == ([], 1)
+
+
+def test_a_parked_message_is_thrown_away_with_a_reason(unknown):
+    assert events("discard", "00000000", "--reason", "no such")[0] == 1
+    assert events("discard", "--topic", TOPIC, "--reason", "not ours", "--dry-run")[0] == 0
+    assert ParkedMessage.objects.using(HOME).count() == 1
+    assert events("discard", unknown, "--reason", "not ours") == (0, {"discarded": 1, "dry_run": False})
+    assert ParkedMessage.objects.using(HOME).count() == 0
+
+
+# ---- who asks, and how ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("done")
+def test_the_log_says_who_did_it(caplog):
+    events("replay", "--topic", TOPIC)
+    [line] = [record for record in caplog.records if "events_replayed" in record.getMessage()]
+    assert getpass.getuser() in line.getMessage()
+
+
+def test_a_database_that_does_not_answer_is_named(monkeypatch):
+    def away(alias):
+        raise OperationalError
+
+    monkeypatch.setattr("shop.events.standing._waiting", lambda alias: away(alias) if alias == HOME else iter(()))
+    code, said = events("status")
+    assert (code, said["unasked"]) == (2, [HOME])
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["discard", "--reason", "enough"], "say which"),
+        (["discard", "12345678"], "--reason"),
+        (["take", "1234"], "8 or more"),
+        (["take", "not a digest"], "8 or more"),
         (["replay"], "say which"),
         (["replay", "--handler", WEIGH], "say which"),
         (["replay", "--since", "yesterday"], "must be a moment"),

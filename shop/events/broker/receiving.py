@@ -3,17 +3,14 @@
 import hashlib
 import json
 import time
-from collections import defaultdict
 from typing import Any, Final
 
 import structlog
 from celery.exceptions import Reject
 
 from shop.events.away import is_away
-from shop.events.batches import receive_all
+from shop.events.batches import hand_over
 from shop.events.broker.sealing import NotBelieved, unseal
-from shop.events.envelope import Envelope
-from shop.events.handlers import handlers_of
 from shop.events.models import ParkedMessage
 from shop.sharding import home_atomic, hosted_contexts
 
@@ -47,15 +44,8 @@ def _take(message: Any) -> None:
     except NotBelieved as error:
         park(message, topic="", reason=error.reason)
         return
-    by_topic: defaultdict[str, list[Envelope]] = defaultdict(list)
-    for envelope in envelopes:
-        by_topic[envelope.topic].append(envelope)
-    for topic, batch in by_topic.items():
-        handlers = handlers_of(topic)
-        if not handlers:
-            park(message, topic=topic, reason="no handler here knows this topic")
-        for handler in handlers:
-            receive_all(batch, handler)
+    for topic in hand_over(envelopes):
+        park(message, topic=topic, reason="no handler here knows this topic")
 
 
 def park(message: Any, *, topic: str, reason: str) -> None:

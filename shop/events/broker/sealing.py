@@ -45,8 +45,12 @@ def seal(producer: str, envelopes: Sequence[Envelope]) -> dict[str, Any]:
     return {"version": VERSION, "token": token, "events": events}
 
 
-def unseal(message: Sealed) -> list[Envelope]:
+def unseal(message: Sealed, *, oldest: timedelta = OLDEST) -> list[Envelope]:
     """The events of a message, in the order in which they were sealed.
+
+    Args:
+        message: As it came.
+        oldest: How long ago it may have been sealed.
 
     Raises:
         NotBelieved: Its version is unknown, its signature is not ours, it is too old, or events are not its producer's.
@@ -58,8 +62,8 @@ def unseal(message: Sealed) -> list[Envelope]:
     if not isinstance(events, str) or claims.get("sha256") != _digest(events):
         raise NotBelieved("not what was signed")
     age = timedelta(seconds=time.time() - claims["iat"])
-    if not -EARLY <= age <= OLDEST:
-        raise NotBelieved("too old" if age > OLDEST else "from the future")
+    if not -EARLY <= age <= oldest:
+        raise NotBelieved("too old" if age > oldest else "from the future")
     try:
         envelopes = [Envelope.from_json(each) for each in json.loads(events)]
     except (TypeError, ValueError):

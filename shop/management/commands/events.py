@@ -1,7 +1,10 @@
 """`manage.py events`: what stands, and what to do about it. What it does is in `shop.events.looking_after`."""
 
 import argparse
+import getpass
 import json
+import os
+import string
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -14,8 +17,11 @@ from rich.console import Console
 from rich.table import Table
 
 from shop.events.broker.delivery import make_delivery
+from shop.events.broker.parked import WhichParked, count_parked, discard, parked, take_again
 from shop.events.figures import waiting_events
-from shop.events.looking_after import Which, replay, requeue, skip, status
+from shop.events.looking_after import REASON_LETTERS, replay, requeue, skip
+from shop.events.standing import status
+from shop.events.which import Which
 
 EXAMPLES: Final = """
 examples:
@@ -25,11 +31,16 @@ examples:
   manage.py events skip 7291043 --reason "order was deleted by hand"
   manage.py events replay --topic ordering.order_placed.v1 --since 2026-11-01T00:00Z --dry-run
   manage.py events replay 7291043 --handler ordering.commit_stock_on_order_placed
+  manage.py events parked                                    messages that could not be taken, one by one
+  manage.py events take --topic ordering.order_placed.v1     hand them over, now that this code knows the topic
+  manage.py events discard 3f9a2c1b --reason "not ours"
   manage.py events drain                                     relay and retry until nothing waits
 
 exit codes: 0 done, 1 nothing is like that (status: something is dead or parked; drain: something still waits),
             2 wrong arguments, or a database could not be asked
 """
+SHORTEST: Final = 8
+MOST_LISTED: Final = 100
 
 
 class Command(BaseCommand):
@@ -49,6 +60,9 @@ class Command(BaseCommand):
         requeues = commands.add_parser("requeue", help="try again what is dead or waits at a handler")
         skips = commands.add_parser("skip", help="give up what is dead, or waits, or is not handed over yet")
         replays = commands.add_parser("replay", help="hand over again; with --handler it handles them once more")
+        lists = commands.add_parser("parked", help="messages that could not be taken, one by one")
+        takes = commands.add_parser("take", help="hand parked messages over to handlers that know them by now")
+        discards = commands.add_parser("discard", help="throw parked messages away")
         drains = commands.add_parser("drain", help="relay and retry until nothing waits")
         for each in (requeues, skips, replays):
             each.add_argument("events", nargs="*", type=int, metavar="EVENT", help="IDs; without them all that are so")
@@ -57,9 +71,17 @@ class Command(BaseCommand):
             each.add_argument("--since", type=_moment, help="published then or later, like 2026-11-01T00:00Z")
             each.add_argument("--until", type=_moment, help="published before")
             each.add_argument("--dry-run", action="store_true", help="only say how many")
+        for each in (lists, takes, discards):
+            each.add_argument(
+                "messages", nargs="*", type=_digest, metavar="MESSAGE", help="what their digests begin with"
+            )
+            each.add_argument("--topic", default="", help="like ordering.order_placed.v1")
+        for each in (takes, discards):
+            each.add_argument("--dry-run", action="store_true", help="only say how many")
         skips.add_argument("--reason", required=True, type=_reason, help="why; it is kept with each")
+        discards.add_argument("--reason", required=True, type=_reason, help="why; it is kept in the log")
         drains.add_argument("--seconds", type=float, default=60.0, help="how long to try (60)")
-        for each in (looks, requeues, skips, replays, drains):
+        for each in (looks, requeues, skips, replays, lists, takes, discards, drains):
             each.add_argument("--json", action="store_true", help="as one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -84,6 +106,8 @@ def _status(command: Command, options: dict[str, Any]) -> None:
             console.print(_table(title, report[title]))
         for name in report["unknown_handlers"]:
             console.print(f"{name} is no handler any more, and events wait for it: skip them, or bring it back")
+    if report["unasked"]:
+        raise CommandError(f"no answer: {', '.join(report['unasked'])}", returncode=2)
     if report["parked"] or any(row["state"] == "dead" for row in report["inbox"]):
         raise CommandError("something is dead or parked", returncode=1)
 
@@ -100,17 +124,46 @@ def _table(title: str, rows: Sequence[dict[str, Any]]) -> Table | str:
 
 
 def _requeue(command: Command, options: dict[str, Any]) -> None:
-    _tell(command, "requeued", requeue(_which(options), dry_run=options["dry_run"]), options)
+    _tell(command, "requeued", requeue(_which(options), by=_who(), dry_run=options["dry_run"]), options)
 
 
 def _skip(command: Command, options: dict[str, Any]) -> None:
     which = _not_all("skip", _which(options))
-    _tell(command, "skipped", skip(which, options["reason"], dry_run=options["dry_run"]), options)
+    _tell(command, "skipped", skip(which, options["reason"], by=_who(), dry_run=options["dry_run"]), options)
 
 
 def _replay(command: Command, options: dict[str, Any]) -> None:
     which = _not_all("replay", _which(options))
-    _tell(command, "replayed", replay(which, dry_run=options["dry_run"]), options)
+    _tell(command, "replayed", replay(which, by=_who(), dry_run=options["dry_run"]), options)
+
+
+def _parked(command: Command, options: dict[str, Any]) -> None:
+    rows = [
+        {"message": row.digest, "home": context, "topic": row.topic, "reason": row.reason, "at": row.created_at}
+        for context, row in parked(_which_parked(options), MOST_LISTED)
+    ]
+    if options["json"]:
+        command.stdout.write(json.dumps(rows, indent=1, default=str))
+    else:
+        Console(file=command.stdout, highlight=False, soft_wrap=True).print(_table("parked", rows))  # type: ignore[arg-type]  # writes text
+
+
+def _take(command: Command, options: dict[str, Any]) -> None:
+    which, left = _which_parked(options), 0
+    taken = count_parked(which) if options["dry_run"] else 0
+    if not options["dry_run"]:
+        taken, left = take_again(which, by=_who())
+    if left:
+        raise CommandError(f"{taken} taken, {left} still not believed, or of a topic unknown here", returncode=1)
+    _tell(command, "taken", taken, options)
+
+
+def _discard(command: Command, options: dict[str, Any]) -> None:
+    which = _which_parked(options)
+    if which == WhichParked():
+        raise CommandError("discard: say which: messages, or --topic", returncode=2)
+    gone = count_parked(which) if options["dry_run"] else discard(which, options["reason"], by=_who())
+    _tell(command, "discarded", gone, options)
 
 
 def _tell(command: Command, what: str, done: int, options: dict[str, Any]) -> None:
@@ -132,7 +185,28 @@ def _drain(command: Command, options: dict[str, Any]) -> None:
         raise CommandError("not drained", returncode=1)
 
 
-COMMANDS: Final = {"status": _status, "requeue": _requeue, "skip": _skip, "replay": _replay, "drain": _drain}
+COMMANDS: Final = {
+    "status": _status,
+    "requeue": _requeue,
+    "skip": _skip,
+    "replay": _replay,
+    "parked": _parked,
+    "take": _take,
+    "discard": _discard,
+    "drain": _drain,
+}
+
+
+def _who() -> str:
+    """The account that types this."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user may have no name
+        return f"uid {os.getuid()}"
+
+
+def _which_parked(options: dict[str, Any]) -> WhichParked:
+    return WhichParked(messages=tuple(options["messages"]), topic=options["topic"])
 
 
 def _which(options: dict[str, Any]) -> Which:
@@ -157,7 +231,13 @@ def _moment(text: str) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
+def _digest(text: str) -> str:
+    if len(text) < SHORTEST or set(text) - set(string.hexdigits.lower()):
+        raise argparse.ArgumentTypeError(f"must be {SHORTEST} or more of a digest's letters, not {text!r}")
+    return text
+
+
 def _reason(text: str) -> str:
-    if not 1 <= len(text.strip()) <= 200:  # noqa: PLR2004  the column's
-        raise argparse.ArgumentTypeError("must have 1 to 200 letters")
+    if not 1 <= len(text.strip()) <= REASON_LETTERS:
+        raise argparse.ArgumentTypeError(f"must have 1 to {REASON_LETTERS} letters")
     return text.strip()

@@ -1,0 +1,68 @@
+"""Which events are meant: for those who look after them. Each row is seen at its owner only."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from shop.events.models import InboxEntry, OutboxEvent
+from shop.events.retention import kept
+from shop.sharding import context_of_alias, shard_map
+from shop.sharding.scatter import owned
+
+Fate = InboxEntry.State
+Way = OutboxEvent.State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Which:
+    """Which events are meant; what is left empty says nothing.
+
+    Attributes:
+        events: Their IDs.
+        topic: ``ordering.order_placed.v1``.
+        handler: ``ordering.commit_stock_on_order_placed``: of a handler's entries, only this one's.
+        since: Published then or later.
+        until: Published before.
+    """
+
+    events: Sequence[int] = ()
+    topic: str = ""
+    handler: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def published(self, alias: str) -> QuerySet[OutboxEvent]:
+        """Rows of one outbox. Database: ``alias``."""
+        found = OutboxEvent.objects.using(alias).filter(_here(alias), *self._when())
+        return found.filter(
+            *([Q(pk__in=self.events)] if self.events else []),
+            *([Q(topic=self.topic)] if self.topic else []),
+        )
+
+    def failed(self, alias: str) -> QuerySet[InboxEntry]:
+        """Rows of one inbox that are dead or wait for another try. Database: ``alias``."""
+        found = InboxEntry.objects.using(alias).filter(_here(alias), *self._when(), state__in=(Fate.RETRY, Fate.DEAD))
+        return found.filter(
+            *([Q(event_id__in=self.events)] if self.events else []),
+            *([Q(envelope__topic=self.topic)] if self.topic else []),
+            *([Q(handler=self.handler)] if self.handler else []),
+        )
+
+    def pending(self, alias: str) -> QuerySet[OutboxEvent]:
+        """Rows of one outbox that are not handed over; none with a handler named, since they are everybody's."""
+        return self.published(alias).none() if self.handler else self.published(alias).filter(state=Way.PENDING)
+
+    def replayable(self, alias: str) -> QuerySet[OutboxEvent]:
+        """Rows of one outbox that were handed over, and that every inbox still remembers. Database: ``alias``."""
+        return self.published(alias).filter(state=Way.HANDED_OVER, created_at__gte=datetime.now(UTC) - kept())
+
+    def _when(self) -> Sequence[Q]:
+        bounds: dict[str, Any] = {"created_at__gte": self.since, "created_at__lt": self.until}
+        return [Q((name, moment)) for name, moment in bounds.items() if moment]
+
+
+def _here(alias: str) -> Q:
+    return owned(shard_map(context_of_alias(alias)), alias)
