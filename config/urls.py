@@ -2,7 +2,7 @@
 
 from django.conf import settings
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from shop.gateway.docs import docs, openapi
 from shop.gateway.jwks import jwks
@@ -22,6 +22,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", readyz),
     path("metrics", metrics),
     path(".well-known/jwks.json", jwks),
+    path("admin/events/", include("shop.staff.events.urls")),
     path("admin/", admin.site.urls),
     path("api/docs", docs),
     path("api/v1/openapi.json", openapi),

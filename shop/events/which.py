@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from django.db.models import Q, QuerySet
 
@@ -14,6 +14,8 @@ from shop.sharding.scatter import owned
 
 Fate = InboxEntry.State
 Way = OutboxEvent.State
+OPEN_ENTRY: Final = Q(state=Fate.RETRY) | Q(state=Fate.DEAD)
+"""Said so that each half finds its own index."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,17 @@ class Which:
     since: datetime | None = None
     until: datetime | None = None
 
+    def __str__(self) -> str:
+        """For the audit."""
+        told = {
+            "events": ", ".join(map(str, self.events)),
+            "topic": self.topic,
+            "handler": self.handler,
+            "since": self.since and self.since.isoformat(),
+            "until": self.until and self.until.isoformat(),
+        }
+        return " ".join(f"{name} {value}" for name, value in told.items() if value) or "everything"
+
     def published(self, alias: str) -> QuerySet[OutboxEvent]:
         """Rows of one outbox. Database: ``alias``."""
         found = OutboxEvent.objects.using(alias).filter(_here(alias), *self._when())
@@ -44,7 +57,7 @@ class Which:
 
     def failed(self, alias: str) -> QuerySet[InboxEntry]:
         """Rows of one inbox that are dead or wait for another try. Database: ``alias``."""
-        found = InboxEntry.objects.using(alias).filter(_here(alias), *self._when(), state__in=(Fate.RETRY, Fate.DEAD))
+        found = InboxEntry.objects.using(alias).filter(OPEN_ENTRY, _here(alias), *self._when())
         return found.filter(
             *([Q(event_id__in=self.events)] if self.events else []),
             *([Q(envelope__topic=self.topic)] if self.topic else []),

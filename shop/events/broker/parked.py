@@ -33,6 +33,11 @@ class WhichParked:
     topic: str = ""
     reason: str = ""
 
+    def __str__(self) -> str:
+        """For the audit."""
+        told = {"messages": ", ".join(self.messages), "topic": self.topic, "parked for": self.reason}
+        return " ".join(f"{name} {value}" for name, value in told.items() if value) or "everything"
+
     def at(self, context: str) -> QuerySet[ParkedMessage]:
         """Database: the home of ``context``."""
         digests = Q()
