@@ -3,7 +3,7 @@
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import pytest
@@ -46,7 +46,11 @@ def namespace(url: str) -> Iterator[str]:
             Exchange(f"{name}.events", type="topic", channel=channel).delete()
 
 
-def waiting_in(url: str, name: str, context: str) -> int:
-    """Messages in the queue of a context that no worker has taken."""
-    with connected(url) as connection, connection.channel() as channel:
-        return int(channel.queue_declare(f"{name}.events.{context}", passive=True).message_count)
+def waiting_in(url: str, name: str, *contexts: str) -> int:
+    """Messages in the queues of contexts, of all that have one unless told, that no worker has taken."""
+    found = 0
+    with connected(url) as connection:
+        for context in contexts or CONTEXTS:
+            with suppress(*connection.channel_errors), connection.channel() as channel:
+                found += int(channel.queue_declare(f"{name}.events.{context}", passive=True).message_count)
+    return found

@@ -67,8 +67,10 @@ def running(port: int = 0) -> Iterator[MailServer]:
 
 
 def _converse(server: MailServer, heard: Any, said: Any) -> None:
+    def say(reply: str) -> None:
+        said.write(f"{reply}\r\n".encode())
+
     server.connections += 1
-    say = lambda reply: said.write(f"{reply}\r\n".encode())  # noqa: E731  short, and used in this function only
     say(server.replies.get("", "220 here"))
     while line := heard.readline().decode().strip():
         verb = line.split()[0].upper()
@@ -83,7 +85,7 @@ def _converse(server: MailServer, heard: Any, said: Any) -> None:
         text = b"".join(iter(heard.readline, LAST_LINE))
         server.before_taken()
         if server.replies.get(".", TAKEN) == TAKEN:
-            server.taken.append(message_from_bytes(text, policy=policy.default))  # type: ignore[arg-type]  # its type
+            server.taken.append(message_from_bytes(text, policy=policy.default))
         if server.hangs_up:
             return None
         say(server.replies.get(".", TAKEN))

@@ -114,7 +114,7 @@ def test_what_is_none_of_ours_is_parked_and_stops_nothing(shop):
         "unknown version": 1,
     }
     eventually(lambda: parked(shop) == expected, seconds=30)
-    assert waiting_in(shop.url, shop.name, "ordering") == 0
+    assert waiting_in(shop.url, shop.name) == 0
 
 
 def parked(shop):
@@ -125,7 +125,7 @@ def parked(shop):
 
 def is_idle(shop):
     """Whether no event is on its way: in an outbox, at the broker, or in an inbox."""
-    return waiting_in(shop.url, shop.name, "ordering") == 0 and is_drained(shop.server)
+    return waiting_in(shop.url, shop.name) == 0 and is_drained(shop.server)
 
 
 def kill(shop, what):

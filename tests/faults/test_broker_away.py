@@ -107,7 +107,7 @@ def test_customers_check_out_while_the_broker_is_away(shop, way, broker, fault, 
 
 
 def is_idle(broker, shop):
-    return waiting_in(URLS[broker], shop.name, "ordering") == 0 and is_drained(shop.server)
+    return waiting_in(URLS[broker], shop.name) == 0 and is_drained(shop.server)
 
 
 def tell(buyers, struck, healed):

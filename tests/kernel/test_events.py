@@ -9,9 +9,8 @@ import pytest
 from django.db import InterfaceError, OperationalError, connections
 
 from shop.contract import Event, RemoteFault, ServiceUnavailable
-from shop.events import duty, figures, handlers, inbox, jobs, on, publish, relay, wake, wake_jobs
+from shop.events import duty, embedded, figures, handlers, inbox, jobs, on, publish, relay, wake, wake_jobs
 from shop.events.duty import lay_down, on_duty
-from shop.events.embedded import Embedded
 from shop.events.models import Duty, InboxEntry, OutboxEvent
 from shop.observability.trace import trace_id, traced
 from shop.services import acting_context
@@ -690,7 +689,7 @@ def test_a_slow_job_has_rounds_of_its_own_so_that_no_other_waits_for_it(monkeypa
     monkeypatch.setattr(jobs, "_jobs", {})
     jobs.chore(CONTEXT, "sweep", 0.0, lambda: runs.append("sweep"))
     jobs.chore(CONTEXT, "post", 3600.0, lambda: runs.append("post"), at_once=True, slow=True)
-    delivery = Embedded()
+    delivery = embedded.Embedded()
     for rung in (wake.wake_jobs, wake.wake_slow_jobs):
         rung(CONTEXT)
     delivery._jobs_round(CONTEXT)

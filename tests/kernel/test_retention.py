@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shop.events import retention
+from shop.events.batches import receive_all
 from shop.events.broker.sealing import OLDEST
 from shop.events.envelope import Envelope
 from shop.events.handlers import handler_named
-from shop.events.inbox import receive, receive_all
+from shop.events.inbox import receive
 from shop.events.models import ForgottenEvents, InboxEntry, OutboxEvent
 from shop.events.retention import forget_old_events, kept
 from shop.sharding import new_id, shard_atomic

@@ -19,7 +19,7 @@ from scripts.benches.problems import BenchError
 from scripts.benches.servers import ROOT, Server, ask_inside, environment_of, started
 
 CONNECTIONS: Final = 60
-KINDS: Final = {"amqp": "RabbitMQ", "amqps": "RabbitMQ"}
+KINDS: Final = {"amqp": "RabbitMQ", "amqps": "RabbitMQ", "redis": "Redis", "rediss": "Redis"}
 """Brokers by the schemes of their URLs, which the shop has to know as well."""
 INSIDE: Final = f"{__package__}.inside"
 SETTINGS: Final = f"{__package__}.settings"

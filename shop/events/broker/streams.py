@@ -171,6 +171,9 @@ class Channel(virtual.Channel):  # type: ignore[misc]  # as above
             size, pending = pipe.execute()
         return int(size - pending["pending"])
 
+    def _purge(self, queue: str) -> int:
+        return int(self._redis.xtrim(queue, maxlen=0, approximate=False))
+
     def _get(self, queue: str, *_: Any) -> dict[str, Any]:
         for entry in self._abandoned([queue], 1) or self._read([queue], 1, 0):
             return _message(*entry)

@@ -126,4 +126,5 @@ def test_a_broker_that_is_silent_is_away_after_some_seconds(proxy, settings, mon
 
 def test_names_begin_with_the_namespace(settings):
     settings.BROKER_NAMESPACE = "other"
-    assert (exchange().name, [each.name for each in queues()]) == ("other.events", ["other.events.ordering"])
+    assert exchange().name == "other.events"
+    assert "other.events.ordering" in {each.name for each in queues()}

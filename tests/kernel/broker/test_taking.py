@@ -158,7 +158,7 @@ def test_a_batch_goes_back_while_an_inbox_can_not_be_written(handle, place, monk
 
 def test_a_bug_of_ours_gives_the_batch_back_as_well(handle, place, monkeypatch):  # noqa: F811
     handle()
-    monkeypatch.setattr(inbox, "handlers_of", lambda _: 1 / 0)
+    monkeypatch.setattr(batches, "handlers_of", lambda _: 1 / 0)
     with pytest.raises(Reject) as rejected:
         take(seal(CONTEXT, sent(place, 1)))
     assert rejected.value.requeue is True
