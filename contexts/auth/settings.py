@@ -14,7 +14,15 @@ def fragment(env: Env) -> Fragment:
 
 
 def _page(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or url.count(TOKEN) != 1 or TOKEN in parts.netloc:
+    if not _is_page(url):
         raise ValueError(f"must be like https://shop.example/new-password#{TOKEN}, with {TOKEN} in it once")
     return url
+
+
+def _is_page(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    known = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    return known and url.count(TOKEN) == 1 and TOKEN not in parts.netloc and not set(url) & set(' <>"')

@@ -3,8 +3,10 @@
 import io
 import json
 import logging
+import re
 
 import pytest
+from django.core import mail
 from django.test import Client
 
 from contexts.auth.models import Customer
@@ -13,6 +15,7 @@ from contexts.auth.tests.people import PASSWORD as PEOPLE_PASSWORD
 from contexts.auth.tests.people import bearing, post, refreshed, registered, staff, staff_signed_in, tokens_of
 from shop.observability.logs import dict_config
 from shop.sharding import new_id, shard_atomic
+from tests.mail_server import send_what_waits
 
 EMAIL, NAME, PASSWORD = "canary-ada@example.org", "Canary Lovelace", "canary battery staple"
 
@@ -47,7 +50,19 @@ def everything(client):
     refreshed(client, first)
     post(client, "token/revoke", refresh=second["refresh"])
     tokens = (first, second, desk)
-    return [tokens[kind] for tokens in tokens for kind in ("access", "refresh")]
+    return [forgotten(client), *(tokens[kind] for tokens in tokens for kind in ("access", "refresh"))]
+
+
+def forgotten(client):
+    """A new password by mail, asked for and set well and badly; gives the token."""
+    post(client, "password-reset", email="canary-nobody@example.org")
+    post(client, "password-reset", email=EMAIL)
+    send_what_waits("auth")
+    token = re.findall(r"rst_\S+", mail.outbox[-1].body)[0]
+    for given, new in (("rst_canary.canary", PASSWORD), (token, "canary"), (token, PASSWORD), (token, PASSWORD)):
+        answer = post(client, "password-reset/confirm", token=given, new_password=new)
+    assert answer.status_code == 422
+    return token
 
 
 def keep_and_change(client, tokens):
@@ -71,8 +86,9 @@ def leaks(text, secrets):
 def test_no_operation_of_auth_logs_a_secret_or_an_address(client, lines):
     secrets = everything(client)
     text = lines.getvalue()
-    assert text.count('"event": "request"') == 20
+    assert text.count('"event": "request"') == 26
     assert "refresh_token_reused" in text
+    assert "mail_sent" in text
     assert leaks(text, secrets) == []
 
 
