@@ -1,6 +1,7 @@
 """Which contexts this process hosts, and where the others live. The one place that knows them all by name."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
 from django.utils.module_loading import import_string
@@ -46,9 +47,10 @@ def switched_off(env: Env) -> frozenset[str]:
 
 
 def _operations_of(context: str) -> Mapping[str, object]:
-    """Operations of a context's service by name; a context that is none has none, and one may offer no service."""
-    try:
-        service: type[Service] = import_string(f"contexts.{context}.contract.{context.capitalize()}Service")
-    except ImportError:
-        return {}
-    return service.operations
+    """Operations that a context offers by name; a context that is none has none, and one may offer no service."""
+    found: dict[str, object] = {}
+    for interface in ("Service", "PersonalData"):
+        with suppress(ImportError):
+            offered: type[Service] = import_string(f"contexts.{context}.contract.{context.capitalize()}{interface}")
+            found |= offered.operations
+    return found

@@ -38,6 +38,7 @@ from shop.contract.errors import (
     UnavailableError,
 )
 from shop.contract.events import Event
+from shop.contract.personal import Json, PersonalData
 from shop.contract.service import Kind, Operation, Service, atomic, query, saga
 from shop.contract.values import Money, Principal
 
@@ -54,6 +55,7 @@ __all__ = [
     "Fault",
     "ForbiddenError",
     "InvalidError",
+    "Json",
     "Kind",
     "MalformedError",
     "Money",
@@ -61,6 +63,7 @@ __all__ = [
     "NotFoundError",
     "Operation",
     "OutcomeUnknown",
+    "PersonalData",
     "PreconditionError",
     "Principal",
     "RemoteFault",

@@ -17,11 +17,14 @@ class Event:
         key: The aggregate's ID (decimal). Events of one key are handled in order.
         shard_key: The ID (decimal) by which consumers find the one shard they write.
         version: Raised with every change of the fields.
+        personal: Fields that hold what people wrote. They are emptied in outbox and inbox once the customer whose ID is
+            the shard key is erased: no handler may need them.
     """
 
     key: ClassVar[str]
     shard_key: ClassVar[str]
     version: ClassVar[int] = 1
+    personal: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def context(cls) -> str:
@@ -43,12 +46,14 @@ class Event:
 
     @classmethod
     def check(cls) -> None:
-        """Refuse an event whose keys are not fields of it.
+        """Refuse an event whose keys, or what it calls personal, are not fields of it.
 
         Raises:
-            TypeError: ``key`` or ``shard_key`` is missing or names no field.
+            TypeError: ``key`` or ``shard_key`` is missing or names no field, or ``personal`` names one that is none.
         """
         names = {field.name for field in fields(cls)}
         for role in ("key", "shard_key"):
             if getattr(cls, role, None) not in names:
                 raise TypeError(f"{cls.__qualname__}.{role} must name one of its fields: {sorted(names)}")
+        if unknown := sorted(set(cls.personal) - names):
+            raise TypeError(f"{cls.__qualname__}.personal names {unknown}, which it has not: {sorted(names)}")

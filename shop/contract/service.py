@@ -68,15 +68,21 @@ class Service(abc.ABC):
 
     A class that sets ``context`` in its own body is a contract and is checked when it is created; any other
     subclass is an implementation and is checked when it is provided.
+
+    Attributes:
+        context: The provider.
+        callers: Who may call the operations that name nobody themselves.
     """
 
     context: ClassVar[str]
+    callers: ClassVar[tuple[str, ...]] = ()
     operations: ClassVar[Mapping[str, Operation]] = {}
 
     def __init_subclass__(cls, **options: object) -> None:
         super().__init_subclass__(**options)
         if "context" in cls.__dict__:
-            methods = {name: m for name, m in vars(cls).items() if inspect.isfunction(m) and not name.startswith("_")}
+            members = [member for kind in reversed(cls.__mro__) if kind is not Service for member in vars(kind).items()]
+            methods = {name: m for name, m in members if inspect.isfunction(m) and not name.startswith("_")}
             if stray := sorted(name for name, method in methods.items() if not hasattr(method, "__declaration__")):
                 raise TypeError(f"{cls.__qualname__}: {', '.join(stray)} must be declared @query, @atomic or @saga")
             cls.operations = {name: _operation(cls, name, method) for name, method in methods.items()}
@@ -163,9 +169,9 @@ def _operation(contract: type[Service], name: str, method: Callable[..., object]
     for role in (declaration.shard_key, declaration.key):
         if role is not None and role not in parameters:
             raise TypeError(f"{place} has no argument {role!r}")
-    return Operation(
-        name=name, parameters=parameters, returns=returns, **{f: getattr(declaration, f) for f in _DECLARED}
-    )
+    declared = {each: getattr(declaration, each) for each in _DECLARED}
+    declared["callers"] = declaration.callers or frozenset(contract.callers)
+    return Operation(name=name, parameters=parameters, returns=returns, **declared)
 
 
 _DECLARED = tuple(field.name for field in fields(_Declaration))

@@ -40,6 +40,31 @@ def resolve[S: Service](interface: type[S]) -> S:
     return cast(S, proxy)
 
 
+def each[S: Service](interface: type[S]) -> dict[str, S]:
+    """Stand-ins for what every context of the shop provides of ``interface``, by context.
+
+    Raises:
+        ServiceUnavailable: One is not hosted here, and its part would be missing.
+    """
+    found = {own.context: own for own in _providers if issubclass(own, interface)}
+    for context in settings.KNOWN_CONTEXTS:
+        if context not in found:
+            raise ServiceUnavailable(detail=f"{context} is not hosted by this process")
+    return {context: resolve(found[context]) for context in settings.KNOWN_CONTEXTS}
+
+
+def provider_in[S: Service](context: str, interface: type[S]) -> S:
+    """What ``context`` itself provides of ``interface``: for the kernel, when it works in the context's name.
+
+    Raises:
+        LookupError: It provides none.
+    """
+    for own, provider in _providers.items():
+        if own.context == context and issubclass(own, interface) and isinstance(provider, interface):
+            return provider
+    raise LookupError(f"{context} provides no {interface.__name__}")
+
+
 @contextmanager
 def substitute[S: Service](interface: type[S], provider: S) -> Iterator[S]:
     """Let ``provider`` answer for ``interface`` inside the block: fakes in tests.

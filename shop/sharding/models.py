@@ -74,6 +74,7 @@ class UniqueValue(PlacedModel):
         constraints = (models.UniqueConstraint(fields=("kind", "value"), name="shop_unique_value"),)
         indexes = (
             models.Index(fields=("reserved_at",), condition=models.Q(state="reserved"), name="shop_unique_dangling"),
+            models.Index(fields=("target_id",), name="shop_unique_of_target"),
         )
 
 

@@ -2,7 +2,7 @@
 
 1. `reserve` writes ``(kind, value) → target`` in the bucket of the value's hash.
 2. The creator calls `mark_created` in the transaction that makes the target.
-3. `confirm` closes it.
+3. `confirm` closes it; `free` gives it back when the target is gone.
 
 A crash after 1 or 2 leaves a dangling reservation. Whoever needs the value, or the sweeper, resolves it by inserting
 the creator's mark as *void* under the same primary key: if that works the creator can't create any more and the value
@@ -179,6 +179,20 @@ def release(context: str, kind: str, targets: Mapping[str, int]) -> None:
                 target_id__in=[targets[value] for value in values],
                 state=UniqueValue.State.RESERVED,
             ).delete()
+
+
+def free(context: str, target: int) -> int:
+    """Give back the values of a target that is gone for good, whatever they are; returns how many. Safe to repeat.
+
+    Database: every shard, a transaction for each value.
+    """
+    gone = 0
+    for alias in shard_map(context).owners():
+        rows = UniqueValue.objects.using(alias).filter(owned(shard_map(context), alias), target_id=target)
+        for key in list(rows.values_list("pk", flat=True)):
+            with shard_atomic(context, key) as scope:
+                gone += UniqueValue.objects.using(scope.alias).filter(pk=key, target_id=target).delete()[0]
+    return gone
 
 
 def owner_of_value(context: str, kind: str, value: str) -> int | None:

@@ -98,7 +98,8 @@ def _is_leaf_import(name: str, own: str) -> bool:
 def _is_service_enum_or_error(node: ast.ClassDef) -> bool:
     bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
     return any(
-        base in {"Service", "Protocol", "Enum", "IntEnum", "StrEnum"} or base.endswith("Error") for base in bases
+        base in {"Service", "PersonalData", "Protocol", "Enum", "IntEnum", "StrEnum"} or base.endswith("Error")
+        for base in bases
     )
 
 
