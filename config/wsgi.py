@@ -1,4 +1,4 @@
-"""The server's entry: the application, and with it the delivery of events."""
+"""The server's entry: the application, and with it the delivery of events and the watch over ended sign-ins."""
 
 import atexit
 import multiprocessing
@@ -16,11 +16,15 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 application = make_application()
 
 from shop.events.broker.delivery import make_delivery  # noqa: E402  models load after the application is set up
+from shop.gateway.revocation import RevocationWatch  # noqa: E402  the same
 
 delivery = make_delivery(beside_relay=True)
 delivery.start()
+watch = RevocationWatch()
+watch.start()
 application.senders.start()
 atexit.register(delivery.stop)
+atexit.register(watch.stop)
 
 
 def _stop_after(server: multiprocessing.process.BaseProcess) -> None:

@@ -19,18 +19,14 @@ class ShopConfig(AppConfig):
 
     def ready(self) -> None:
         """Wire what needs all rooms."""
-        from shop.events.checks import check_handlers
         from shop.events.figures import declare_figures
         from shop.invariants.events import declare_events
         from shop.invariants.placement import declare_placement
         from shop.mail.figures import declare_mails
-        from shop.sharding.checks import check_fences, check_relations
         from shop.sharding.map_watch import watch_maps
         from shop.sharding.readiness import declare_readiness
 
-        checks.register(check_relations, checks.Tags.models)
-        checks.register(check_fences, checks.Tags.database)
-        checks.register(check_handlers, checks.Tags.database)
+        _register_checks()
         pre_migrate.connect(_make_way, dispatch_uid="shop.make_way")
         post_migrate.connect(_introduce, dispatch_uid="shop.introduce")
         declare_readiness()
@@ -42,20 +38,35 @@ class ShopConfig(AppConfig):
         _declare_chores()
 
 
+def _register_checks() -> None:
+    from shop.events.checks import check_handlers
+    from shop.privacy.checks import check_personal_data
+    from shop.sharding.checks import check_fences, check_relations
+
+    checks.register(check_relations, checks.Tags.models)
+    checks.register(check_personal_data)
+    checks.register(check_fences, checks.Tags.database)
+    checks.register(check_handlers, checks.Tags.database)
+
+
 def _declare_chores() -> None:
-    """Those that every hosted context has."""
+    """What every hosted context needs, whatever it does."""
     from shop.events.housekeeping import finish_dangling_values
     from shop.events.jobs import chore
     from shop.events.retention import forget_old_events
+    from shop.gateway.revocation import forget_revoked_sessions
     from shop.http.idempotency import forget_old_claims
     from shop.mail.sending import forget_mails, send_mails
+    from shop.privacy.erasing import erase_again
     from shop.sharding.databases import hosted_contexts
 
     for context in hosted_contexts():
         chore(context, "finish_dangling_values", 10.0, partial(finish_dangling_values, context))
         chore(context, "forget_old_claims", 600.0, partial(forget_old_claims, context))
+        chore(context, "erase_again", 30.0, partial(erase_again, context))
         chore(context, "forget_mails", 3600.0, partial(forget_mails, context))
         chore(context, "forget_old_events", 30.0, partial(forget_old_events, context))
+        chore(context, "forget_revoked_sessions", 60.0, partial(forget_revoked_sessions, context))
         chore(context, "send_mails", 2.0, partial(send_mails, context), at_once=True, slow=True)
 
 

@@ -4,17 +4,19 @@ from django.apps import AppConfig
 
 
 class AuthConfig(AppConfig):
-    """Where auth's provider meets the registry, and its handlers and jobs are declared."""
+    """Where auth's providers meet the registry, and its handlers and jobs are declared."""
 
     name = "contexts.auth"
     label = "shop_auth"
     verbose_name = "Auth"
 
     def ready(self) -> None:
-        """Provide the service, declare the jobs."""
+        """Provide the services, declare handlers and jobs."""
         from contexts.auth import tasks  # noqa: F401  importing declares them
-        from contexts.auth.contract import AuthService
+        from contexts.auth.api.personal_data import PersonalDataOfAuth
+        from contexts.auth.contract import AuthPersonalData, AuthService
         from contexts.auth.services import Auth
         from shop.services import provide
 
         provide(AuthService, Auth())
+        provide(AuthPersonalData, PersonalDataOfAuth())

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from shop.contract import Event, Service, query
+from shop.contract import Event, PersonalData, Service, query
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +27,26 @@ class AuthService(Service):
         raise NotImplementedError
 
 
+class AuthPersonalData(PersonalData):
+    """Accounts, addresses and sign-ins."""
+
+    context = "auth"
+    callers = ("auth",)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomerRegistered(Event):
     """Somebody has opened an account."""
+
+    key: ClassVar[str] = "customer_id"
+    shard_key: ClassVar[str] = "customer_id"
+
+    customer_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomerErased(Event):
+    """A customer has erased the account. Whoever stores anything about them erases it, or what says about whom."""
 
     key: ClassVar[str] = "customer_id"
     shard_key: ClassVar[str] = "customer_id"

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from contexts.auth.contract import CustomerRegistered, SessionsRevoked
+from contexts.auth.contract import CustomerErased, CustomerRegistered, SessionsRevoked
 from contexts.auth.domain import MAX_EMAIL, MAX_LINE, MAX_NAME, MAX_POSTAL_CODE, REFRESH_PREFIX, RESET_PREFIX
 from shop.sharding.public_ids import public_id
 from shop.sharding.sharded import ShardedModel
@@ -20,7 +20,7 @@ class Customer(ShardedModel):
     """
 
     id_prefix = "cus"
-    tells = (CustomerRegistered,)
+    tells = (CustomerRegistered, CustomerErased)
 
     email = models.CharField(max_length=MAX_EMAIL, unique=True)
     name = models.CharField(max_length=MAX_NAME, blank=True)

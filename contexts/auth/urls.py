@@ -11,6 +11,7 @@ from contexts.auth.domain import (
     TokenReusedError,
     TooManyAddressesError,
 )
+from shop.contract import CALL_ERRORS
 from shop.gateway.routes import Key, Route, Who
 from shop.gateway.tokens import TokenInvalidError
 from shop.http.paging import PAGE
@@ -62,6 +63,8 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(method="GET", path="me", who=Who.CUSTOMER),
     Route(method="PATCH", path="me", who=Who.CUSTOMER, has_body=True),
+    Route(method="DELETE", path="me", who=Who.CUSTOMER, has_body=True, errors=(InvalidCredentialsError,)),
+    Route(method="GET", path="me/export", who=Who.CUSTOMER, errors=CALL_ERRORS),
     Route(
         method="POST",
         path="me/password",
@@ -90,6 +93,7 @@ urlpatterns: list[URLPattern] = [
     path("password-reset", api.PasswordResetView.as_view()),
     path("password-reset/confirm", api.ConfirmResetView.as_view()),
     path("me", api.MeView.as_view()),
+    path("me/export", api.ExportView.as_view()),
     path("me/password", api.PasswordView.as_view()),
     path("me/addresses", api.AddressesView.as_view()),
     path("me/addresses/<address_id>", api.AddressView.as_view()),

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
-from shop.contract import ConflictError, Event, Money, NotFoundError, Service, atomic, query, saga
+from shop.contract import ConflictError, Event, Money, NotFoundError, PersonalData, Service, atomic, query, saga
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +195,13 @@ class CatalogService(Service):
             StockWouldBeNegativeError: Fewer than ``-delta`` pieces are free.
         """
         raise NotImplementedError
+
+
+class CatalogPersonalData(PersonalData):
+    """Nothing: for which order pieces are held is known here, for whom is not."""
+
+    context = "catalog"
+    callers = ("auth",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

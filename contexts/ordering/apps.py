@@ -11,15 +11,19 @@ class OrderingConfig(AppConfig):
     verbose_name = "Ordering"
 
     def ready(self) -> None:
-        """Declare handlers, jobs, payment providers, invariants and figures."""
+        """Provide the service; declare handlers, jobs, payment providers, invariants and figures."""
         from contexts.ordering import tasks  # noqa: F401  importing it declares them
+        from contexts.ordering.api.personal_data import PersonalDataOfOrdering
+        from contexts.ordering.contract import OrderingPersonalData
         from contexts.ordering.services.auditing import declare_invariants
         from contexts.ordering.services.counting import open_payments_by_status, recent_orders_by_status
         from contexts.ordering.services.providers import offer
         from contexts.ordering.services.providers.fake import FakeProvider
         from shop.observability.figures import MOST_ROWS, figure
+        from shop.services import provide
         from shop.sharding import aliases_of
 
+        provide(OrderingPersonalData, PersonalDataOfOrdering())
         offer("fake", FakeProvider())
         declare_invariants()
         figure(

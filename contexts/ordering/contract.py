@@ -1,9 +1,9 @@
-"""What may be known of ordering: its events, errors and values. Nothing lies downstream, so it offers no service."""
+"""What may be known of ordering: its events, errors and values, and what it stores about a customer."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from shop.contract import ConflictError, DeclinedError, Event, InvalidError, MalformedError
+from shop.contract import ConflictError, DeclinedError, Event, InvalidError, MalformedError, PersonalData
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +98,13 @@ class UnknownProviderError(InvalidError):
     code = "unknown_provider"
 
 
+class OrderingPersonalData(PersonalData):
+    """Carts, and orders with all that happened to them."""
+
+    context = "ordering"
+    callers = ("auth",)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderEvent(Event):
     """What every event of an order says."""
@@ -122,6 +129,8 @@ class OrderPlaced(OrderEvent):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderCancelled(OrderEvent):
     """An order was cancelled; ``reason`` says by what."""
+
+    personal: ClassVar[tuple[str, ...]] = ("reason",)
 
     reason: str
 

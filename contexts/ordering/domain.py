@@ -1,6 +1,6 @@
 """Rules of ordering: which status follows which, what an order costs. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -174,3 +174,13 @@ def money_text(amount: int, currency: str) -> str:
 def expiry_with_time_to_pay(expires_at: datetime, now: datetime) -> datetime:
     """When an order expires whose payment begins ``now``."""
     return max(expires_at, now + TIME_TO_PAY)
+
+
+def erased_address(address: Mapping[str, str | None]) -> dict[str, str | None]:
+    """An address without anybody in it: only its country stays, which taxes and figures go by."""
+    return {name: part if name == "country" else part and "" for name, part in address.items()}
+
+
+def is_erased(address: Mapping[str, str | None]) -> bool:
+    """Whether nothing can be sent there any more."""
+    return not address["line1"]

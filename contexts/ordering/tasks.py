@@ -3,10 +3,25 @@
 from collections.abc import Mapping
 from typing import Any
 
+from contexts.auth.contract import CustomerErased, SessionsRevoked
 from contexts.ordering import services
 from contexts.ordering.contract import OrderCancelled, OrderExpired, OrderPlaced, OrderRefunded, OrderShipped
 from shop.events import every, on
+from shop.gateway.revocation import refuse_sessions
 from shop.mail import Letter, letter
+from shop.privacy import erase_customer
+
+
+@on(SessionsRevoked, atomic=False)
+def refuse_tokens_on_sessions_revoked(event: SessionsRevoked) -> None:
+    """Sign-ins that were ended: on the deny-list."""
+    refuse_sessions("ordering", event.session_ids)
+
+
+@on(CustomerErased, atomic=False)
+def erase_on_customer_erased(event: CustomerErased) -> None:
+    """Orders lose what says whose they were; what has not left is cancelled, and the money goes back."""
+    erase_customer("ordering", event.customer_id)
 
 
 @on(OrderPlaced, atomic=False)

@@ -17,6 +17,7 @@ from rest_framework_simplejwt.tokens import Token
 
 from shop.contract import Principal, UnauthenticatedError
 from shop.contract.values import Role
+from shop.gateway.revocation import deny_list
 from shop.services.keys import key_ring
 from shop.sharding.public_ids import InvalidPublicId, number_of, public_id
 
@@ -132,8 +133,15 @@ def verify(raw: str) -> Principal:
 
     Raises:
         TokenExpiredError: It was good once.
-        TokenInvalidError: It never was.
+        TokenInvalidError: It never was, or its sign-in was ended.
     """
+    principal = _verified_principal(raw)
+    if principal.session_id in deny_list:
+        raise TokenInvalidError(detail="this sign-in was ended")
+    return principal
+
+
+def _verified_principal(raw: str) -> Principal:
     if len(raw) > MAX_LENGTH or not TEXT.fullmatch(raw):
         raise TokenInvalidError(detail="not an access token")
     digest = hashlib.sha256(raw.encode()).digest()

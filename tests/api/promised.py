@@ -15,6 +15,8 @@ auth POST   /password-reset 202  anyone
 auth POST   /password-reset/confirm 204  anyone token_invalid password_too_weak
 auth GET    /me 200  customer
 auth PATCH  /me 200  customer
+auth DELETE /me 204  customer invalid_credentials
+auth GET    /me/export 200  customer
 auth POST   /me/password 204  customer invalid_credentials password_too_weak
 auth GET    /me/addresses 200  customer
 auth POST   /me/addresses 201  customer
@@ -53,10 +55,6 @@ ordering POST   /orders/{order_id}/deliver 200K order_desk invalid_transition
 ordering POST   /orders/{order_id}/refunds 201K order_desk refund_exceeds_payment
 ordering POST   /payments/webhooks/{provider} 200  anyone invalid_signature
 """
-NOT_YET = {
-    ("auth", "DELETE", "/me"),
-    ("auth", "GET", "/me/export"),
-}
 AT_THE_ROOT = ("get", "/.well-known/jwks.json")
 
 

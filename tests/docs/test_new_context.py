@@ -68,7 +68,7 @@ def test_the_context_of_the_page_keeps_every_rule_and_passes_its_tests(house):
     # and alone, on its own two databases, it passes its tests
     alone = {"CONTEXTS": "support", "SHOP_TEST_ENGINE": "sqlite"}
     tested = run(house, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "contexts/support", **alone)
-    assert "4 passed" in tested
+    assert "5 passed" in tested
     # and beside the others its operations are in the API's document
     assert '"/api/v1/support/messages"' in run(house, sys.executable, "manage.py", "openapi")
 

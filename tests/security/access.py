@@ -24,6 +24,8 @@ auth     POST   /password-reset                         202   202   202    202  
 auth     POST   /password-reset/confirm                 204   204   204    204  204    204   204    204     204
 auth     GET    /me                                     401   200   200    403  403    403   403    403     401
 auth     PATCH  /me                                     401   200   200    403  403    403   403    403     401
+auth     DELETE /me                                     401   204   204    403  403    403   403    403     401
+auth     GET    /me/export                              401   200   200    403  403    403   403    403     401
 auth     POST   /me/password                            401   204   204    403  403    403   403    403     401
 auth     GET    /me/addresses                           401   200   200    403  403    403   403    403     401
 auth     POST   /me/addresses                           401   201   201    403  403    403   403    403     401

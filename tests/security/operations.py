@@ -125,6 +125,8 @@ def _auth() -> dict[str, Callable[[World], Good]]:
         ),
         f"GET {root}/me": lambda w: Good(),
         f"PATCH {root}/me": lambda w: Good(body={"name": "Ada King"}),
+        f"DELETE {root}/me": lambda w: Good(body=own),
+        f"GET {root}/me/export": lambda w: Good(),
         f"POST {root}/me/password": lambda w: Good(
             body={"current_password": PASSWORD, "new_password": "a horse of another colour"}
         ),

@@ -2,13 +2,10 @@
 not be: in the log, in the metrics, in problems to others, in the headers of events.
 """
 
-import io
 import json
-import logging
 from collections.abc import Sequence
 
 import pytest
-import structlog
 from django.db import DatabaseError
 from django.test import Client
 
@@ -20,10 +17,10 @@ from shop.events.handlers import handlers_of
 from shop.events.jobs import Job, run_job
 from shop.events.models import InboxEntry, OutboxEvent
 from shop.observability import figures
-from shop.observability.logs import dict_config
 from shop.services import substitute
 from shop.sharding.readiness import all_aliases
 from shop.staff.models import StaffUser
+from tests.logged import everything_logged
 from tests.plugin import bearer, make_principal
 
 pytestmark = pytest.mark.django_db(databases=all_aliases(), transaction=True)
@@ -48,19 +45,8 @@ ADDRESS = {"name": NAME, "line1": LINE, "city": CITY, "postal_code": POSTCODE, "
 def log(monkeypatch):
     """Everything that is logged, as it would be written."""
     monkeypatch.setattr(figures.board, "renew", lambda: None)
-    written = io.StringIO()
-    config = dict_config("DEBUG")["formatters"]["json"]
-    formatter = config.pop("()")(**config)
-    handler = logging.StreamHandler(written)
-    handler.setFormatter(formatter)
-    root = logging.getLogger()
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel("INFO")
-    structlog.contextvars.clear_contextvars()
-    yield written
-    root.removeHandler(handler)
-    root.setLevel(level)
+    with everything_logged() as written:
+        yield written
 
 
 class Person:

@@ -38,6 +38,7 @@ POST   auth/password-reset                      passwordreset.new
 POST   auth/password-reset/confirm              customer.password passwordreset.gone tokenfamily.revoked_at \
 accountsessions.new
 PATCH  auth/me                                  customer.name
+DELETE auth/me                                  customer.gone address.gone tokenfamily.revoked_at accountsessions.new
 POST   auth/me/password                         customer.password tokenfamily.revoked_at accountsessions.new
 POST   auth/me/addresses                        address.new
 PATCH  auth/me/addresses/<address_id>           address.name address.line2 address.region

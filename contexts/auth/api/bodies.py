@@ -36,6 +36,10 @@ class MeIn(Body):
     name = Text(allow_blank=True, required=False, max_length=MAX_NAME)
 
 
+class EraseIn(Body):
+    password = Secret(help_text="The caller's own.")
+
+
 class PasswordIn(Body):
     current_password = Secret()
     new_password = Secret(help_text=PASSWORD)

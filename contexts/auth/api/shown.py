@@ -2,9 +2,11 @@
 
 from typing import Any, Final
 
+from django.conf import settings
 from rest_framework import serializers
 
 from contexts.auth.domain import Account, AddressCard, Tokens
+from contexts.auth.services import SignIn
 from shop.http.drf import PublicIdField, page_of
 from shop.http.rendering import moment
 from shop.sharding.public_ids import public_id
@@ -41,6 +43,13 @@ class AddressOut(serializers.Serializer[Any]):
     country = serializers.CharField()
 
 
+class ExportOut(serializers.Serializer[Any]):
+    """Everything that is stored about the caller: an object per context, in the words of its operations."""
+
+    def get_fields(self) -> dict[str, Any]:
+        return {context: serializers.DictField() for context in settings.KNOWN_CONTEXTS}
+
+
 ADDRESSES: Final = page_of("AddressList", AddressOut)
 
 
@@ -72,4 +81,13 @@ def address_json(address: AddressCard) -> dict[str, Any]:
         "region": address.region or None,
         "postal_code": address.postal_code,
         "country": address.country,
+    }
+
+
+def sign_in_json(sign_in: SignIn) -> dict[str, Any]:
+    return {
+        "id": sign_in.session_id,
+        "created_at": moment(sign_in.created_at),
+        "expires_at": moment(sign_in.expires_at),
+        "revoked_at": moment(sign_in.revoked_at) if sign_in.revoked_at else None,
     }

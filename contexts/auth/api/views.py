@@ -15,6 +15,7 @@ from contexts.auth.api.bodies import (
     AddressIn,
     ConfirmResetIn,
     CredentialsIn,
+    EraseIn,
     MeIn,
     PasswordIn,
     RefreshIn,
@@ -25,6 +26,7 @@ from contexts.auth.api.shown import (
     ADDRESSES,
     AddressOut,
     CustomerOut,
+    ExportOut,
     TokensOut,
     address_json,
     customer_json,
@@ -37,6 +39,7 @@ from shop.http.idempotency import answering, resource_id
 from shop.http.ids import from_path
 from shop.http.paging import cursor, limit_of, position
 from shop.http.rendering import answer
+from shop.privacy import export_customer
 
 CONTEXT: Final = "auth"
 NOT_STORED: Final = {"Cache-Control": "no-store"}
@@ -107,6 +110,19 @@ class MeView(APIView):
         if "name" not in body:
             return _customer(services.account_of(caller.key))
         return _customer(services.rename(customer_id=caller.key, name=body["name"]))
+
+    @extend_schema(operation_id="erase_me", request=EraseIn, responses={204: None})
+    def delete(self, request: Request) -> HttpResponse:
+        """Erase the caller's account and all that says who the caller was. It can't be undone."""
+        services.erase_account(customer_id=_caller(request).key, **read(request, EraseIn))
+        return HttpResponse(status=status.HTTP_204_NO_CONTENT)
+
+
+class ExportView(APIView):
+    @extend_schema(operation_id="export_me", request=None, responses={200: ExportOut})
+    def get(self, request: Request) -> HttpResponse:
+        """Everything that is stored about the caller, by every context."""
+        return answer(export_customer(_caller(request).key), headers=NOT_STORED)
 
 
 class PasswordView(APIView):

@@ -2,6 +2,8 @@
 
 from contexts.auth.services.addresses import add_address, change_address, list_addresses, remove_address
 from contexts.auth.services.customers import account_of, register, rename
+from contexts.auth.services.erasing import erase_account, erase_what_is_left
+from contexts.auth.services.exporting import SignIn, stored_about
 from contexts.auth.services.passwords import change_password
 from contexts.auth.services.profiles import Auth
 from contexts.auth.services.resets import confirm_reset, purge_resets, request_reset, write_to_customer
@@ -15,11 +17,14 @@ from contexts.auth.services.sessions import (
 
 __all__ = [
     "Auth",
+    "SignIn",
     "account_of",
     "add_address",
     "change_address",
     "change_password",
     "confirm_reset",
+    "erase_account",
+    "erase_what_is_left",
     "list_addresses",
     "purge_resets",
     "purge_sessions",
@@ -31,5 +36,6 @@ __all__ = [
     "revoke_sign_in",
     "sign_in_customer",
     "sign_in_staff",
+    "stored_about",
     "write_to_customer",
 ]

@@ -1,4 +1,4 @@
-"""Changing a password. `api` comes in here."""
+"""Knowing a password, and changing it. `api` comes in here."""
 
 from django.contrib.auth.hashers import make_password
 
@@ -27,15 +27,33 @@ def change_password(*, customer_id: int, current_password: str, new_password: st
     Database: one read, then one transaction on the customer's shard.
     """
     check_password(new_password, field="new_password")
-    attempts = SignInAttempts(kind="password", account=str(customer_id))
-    attempts.admit()
-    compared = customer_of(customer_id).password
-    if not verify_password(current_password, compared):
-        attempts.failed()
-        raise InvalidCredentialsError(detail="wrong password")
+    compared = proven_password(customer_id, current_password)
     stored = make_password(new_password)
     with shard_atomic(CONTEXT, customer_id):
         if not Customer.objects.filter(pk=customer_id, password=compared).update(password=stored):
-            raise InvalidCredentialsError(detail="wrong password")
+            raise wrong_password()
         void_resets(customer_id)
         end_sign_ins(customer_id, TokenFamily.Role.CUSTOMER)
+
+
+def proven_password(customer_id: int, password: str) -> str:
+    """The hash that is stored, if it is ``password``'s: what is done upon it asks whether it still is.
+
+    Raises:
+        TokenInvalidError: The account is gone.
+        InvalidCredentialsError: It is another password's.
+        RateLimitedError: That has happened too often.
+
+    Database: one read.
+    """
+    attempts = SignInAttempts(kind="password", account=str(customer_id))
+    attempts.admit()
+    compared = customer_of(customer_id).password
+    if not verify_password(password, compared):
+        attempts.failed()
+        raise wrong_password()
+    return compared
+
+
+def wrong_password() -> InvalidCredentialsError:
+    return InvalidCredentialsError(detail="wrong password")

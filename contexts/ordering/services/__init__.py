@@ -4,7 +4,9 @@ from contexts.ordering.services.cancelling import cancel_order
 from contexts.ordering.services.carts import CartLineView, CartView, clear_cart, put_line, show_cart
 from contexts.ordering.services.checking_out import checkout
 from contexts.ordering.services.counting import waiting_for_providers
+from contexts.ordering.services.erasing import erase_orders
 from contexts.ordering.services.expiring import expire_overdue_orders
+from contexts.ordering.services.exporting import OrderWithTimeline, cart_of, every_order_of
 from contexts.ordering.services.fulfilling import commit_stock, release_stock
 from contexts.ordering.services.listening import apply_webhooks, receive_webhook
 from contexts.ordering.services.mailing import (
@@ -43,17 +45,21 @@ __all__ = [
     "NotDelivered",
     "OrderFilter",
     "OrderView",
+    "OrderWithTimeline",
     "PaymentView",
     "RefundView",
     "ShipmentView",
     "TimelineView",
     "apply_webhooks",
     "cancel_order",
+    "cart_of",
     "checkout",
     "clear_cart",
     "commit_stock",
     "complete_delivered_orders",
     "deliver",
+    "erase_orders",
+    "every_order_of",
     "expire_overdue_orders",
     "fake_payments",
     "finish_fake_payment",

@@ -124,10 +124,10 @@ def _give_up(begun: _Checkout) -> bool:
     Another checkout of the same version may be writing the order: the cart's row decides who comes first.
     """
     with shard_atomic("ordering", begun.cart_id):
-        cart = Cart.objects.select_for_update().get(pk=begun.cart_id)
+        cart = Cart.objects.select_for_update().filter(pk=begun.cart_id).first()
         if Order.objects.filter(pk=begun.order_id).exists():
             return False
-        if cart.checkout_order_id == begun.order_id:
+        if cart is not None and cart.checkout_order_id == begun.order_id:
             cart.checkout_version = cart.checkout_order_id = None
             cart.save(update_fields=("checkout_version", "checkout_order_id"))
     return True

@@ -14,6 +14,7 @@ import structlog
 from django.db import IntegrityError, InterfaceError, OperationalError
 
 from contexts.ordering.contract import InvalidSignatureError, UnknownProviderError
+from contexts.ordering.domain import is_erased
 from contexts.ordering.models import Payment, UnmatchedWebhook, WebhookInbox
 from contexts.ordering.services.providers import provider_named
 from contexts.ordering.services.settling import settle
@@ -94,7 +95,8 @@ def _number(named: Any) -> int | None:
 def _payment_of(report: _Report, provider: str) -> Payment | None:
     if report.payment_id is None:
         return None
-    payment: Payment | None = Payment.objects.on(report.payment_id).filter(pk=report.payment_id).first()
+    found = Payment.objects.on(report.payment_id).select_related("order").filter(pk=report.payment_id)
+    payment: Payment | None = found.first()
     return payment if payment is not None and payment.provider == provider else None
 
 
@@ -105,7 +107,7 @@ def _store(report: _Report, payment: Payment) -> None:
         payment_id=payment.pk,
         event_id=report.event_id,
         type=report.type,
-        body=report.body,
+        body="" if is_erased(payment.order.shipping_address) else report.body,  # it may say who paid
         received_at=now,
         due_at=now,
     )

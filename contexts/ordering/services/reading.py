@@ -78,7 +78,12 @@ def timeline_of(*, order_id: int, reader: Principal) -> Sequence[TimelineView]:
     """
     get_order(order_id=order_id, reader=reader)
     rows = TimelineEntry.objects.on(order_id).filter(order_id=order_id).order_by("at", "id")
-    return [TimelineView(at=row.at, type=row.type, data=row.data) for row in rows]
+    return [timeline_view(row) for row in rows]
+
+
+def timeline_view(row: TimelineEntry) -> TimelineView:
+    """A line of a timeline as a value."""
+    return TimelineView(at=row.at, type=row.type, data=row.data)
 
 
 def orders_of_customer(*, customer_id: int, limit: int, after: Sequence[Any] | None, which: OrderFilter) -> OrderPage:

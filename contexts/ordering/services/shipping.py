@@ -7,6 +7,7 @@ from typing import Final
 import structlog
 from django.conf import settings
 
+from contexts.ordering import domain
 from contexts.ordering.contract import InvalidTransitionError, OrderDelivered, OrderShipped
 from contexts.ordering.domain import FulfilmentStatus, OrderStatus
 from contexts.ordering.models import Order, Shipment
@@ -38,7 +39,8 @@ def ship(
 
     Raises:
         NotFoundError: There is no such order.
-        InvalidTransitionError: It is not placed, or not any more: its pieces were gone; or shipped already.
+        InvalidTransitionError: It is not placed, or not any more: its pieces were gone; or shipped already; or its
+            customer was erased.
     """
     if Order.objects.on(order_id).filter(pk=order_id, fulfilment_status=FulfilmentStatus.UNFULFILLED).exists():
         commit_stock(order_id=order_id)
@@ -49,6 +51,8 @@ def ship(
             return shipment_view(known)
         if order.status != OrderStatus.PLACED or order.fulfilment_status != FulfilmentStatus.UNFULFILLED:
             raise InvalidTransitionError(detail=f"the order is {order.status} and {order.fulfilment_status}")
+        if domain.is_erased(order.shipping_address):  # about to be cancelled
+            raise InvalidTransitionError(detail="its customer was erased: nobody knows where it should go")
         shipment = Shipment.objects.create(
             id=shipment_id,
             order=order,

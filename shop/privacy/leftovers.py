@@ -1,0 +1,88 @@
+"""What the kernel's own tables hold of a customer: answers kept under keys, texts in events, messages that were parked.
+
+An event is not deleted, its texts are: what has happened stays told, and numbered.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from shop.contract import Event
+from shop.events.broker.sealing import NotBelieved, seal, unseal
+from shop.events.envelope import Envelope
+from shop.events.models import InboxEntry, OutboxEvent, ParkedMessage
+from shop.gateway.tokens import PREFIXES
+from shop.http.kept_answers import forget_answers
+from shop.privacy.words import ERASED
+from shop.sharding import bucket_of, home_atomic, home_of, key_of_bucket, shard_atomic
+from shop.sharding.public_ids import public_id
+
+
+def erase_leftovers(context: str, customer_id: int) -> None:
+    """Erase them in ``context``. Safe to repeat. Database: the customer's shard and the home, a transaction each."""
+    bucket = bucket_of(customer_id)
+    here = {"pk__gte": key_of_bucket(bucket), "pk__lt": key_of_bucket(bucket + 1)}
+    with shard_atomic(context, customer_id) as scope:
+        forget_answers(context, customer_id)
+        told = OutboxEvent.objects.using(scope.alias).filter(**here, shard_key=customer_id)
+        for row in told.filter(topic__in=list(_personal())):
+            row.payload = _without_texts(row.topic, row.payload)
+            row.save(using=scope.alias, update_fields=("payload",))
+        for entry in InboxEntry.objects.using(scope.alias).filter(**here, envelope__isnull=False):
+            envelope = Envelope.from_json(entry.envelope or {})
+            if envelope.shard_key == customer_id and envelope.topic in _personal():
+                entry.envelope = _emptied(envelope).to_json()
+                entry.save(using=scope.alias, update_fields=("envelope",))
+    _erase_parked(context, customer_id)
+
+
+def _personal() -> Mapping[str, tuple[str, ...]]:
+    """Fields that hold what people wrote, by topic, of the events that this process knows."""
+    return {kind.topic(): kind.personal for kind in _kinds(Event) if kind.personal}
+
+
+def _kinds(kind: type[Event]) -> Iterator[type[Event]]:
+    for own in kind.__subclasses__():
+        yield own
+        yield from _kinds(own)
+
+
+def _without_texts(topic: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    fields = _personal().get(topic, ())
+    return {name: ERASED if name in fields and value else value for name, value in payload.items()}
+
+
+def _emptied(envelope: Envelope) -> Envelope:
+    return replace(envelope, payload=_without_texts(envelope.topic, envelope.payload))
+
+
+def _erase_parked(context: str, customer_id: int) -> None:
+    """Messages about the customer, whole or in part: nobody here knows what they hold, so no text of them stays."""
+    names = (str(customer_id), public_id(PREFIXES["customer"], customer_id))
+    for row in ParkedMessage.objects.using(home_of(context)).iterator():
+        if any(name in json.dumps(row.message) for name in names):
+            with home_atomic(context) as scope:
+                parked = ParkedMessage.objects.using(scope.alias).filter(pk=row.pk)
+                parked.update(message=_without_customer(row.message, customer_id))
+
+
+def _without_customer(message: Any, customer_id: int) -> dict[str, Any]:
+    """The same batch, signed anew, with the customer's events emptied; nothing of one that nobody believes."""
+    try:
+        envelopes = unseal(message)
+    except NotBelieved:
+        envelopes = []
+    if not envelopes:
+        return {ERASED: True}
+    producer = envelopes[0].topic.partition(".")[0]
+    return dict(seal(producer, [_unread(each) if each.shard_key == customer_id else each for each in envelopes]))
+
+
+def _unread(envelope: Envelope) -> Envelope:
+    """An event of any kind without its texts; numbers, and IDs written as such, stay."""
+    return replace(envelope, payload={name: _number_or_erased(value) for name, value in envelope.payload.items()})
+
+
+def _number_or_erased(value: Any) -> Any:
+    return value if isinstance(value, int) or value is None or (isinstance(value, str) and value.isdigit()) else ERASED
