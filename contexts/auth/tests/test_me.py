@@ -83,7 +83,7 @@ def test_nobody_sees_anybody_else(client):
         ("delete", "staff/token", "POST"),
         ("put", "token/refresh", "POST"),
         ("get", "token/revoke", "POST"),
-        ("post", "me", "GET, HEAD, PATCH"),
+        ("post", "me", "DELETE, GET, HEAD, PATCH"),
     ],
 )
 def test_another_method_is_refused_by_name(client, method, path, allowed):

@@ -7,7 +7,7 @@ Why it is set up so:
 - **Prefetch of one**: a batch is up to a hundred events. More of them waiting in one process would be work that no
   other can take, and that is repeated when it dies.
 - **Confirms**: sending returns when the broker has the batch, RabbitMQ on disk, or raises; only then the row is done.
-- **Visibility time-out**, on Redis: four seconds without a sign of the worker (`shop.events.broker.streams`); RabbitMQ
+- **Visibility time-out**, on Redis: three seconds without a sign of the worker (`shop.events.broker.streams`); RabbitMQ
   sees a connection end.
 - **No results, no events, no remote control**: nobody reads them, and each is traffic or a way in.
 - **JSON only**: a pickle that somebody puts into the queue would be code.

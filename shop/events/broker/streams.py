@@ -31,7 +31,7 @@ WAIT_SECONDS: Final = 5.0
 BLOCK_SECONDS: Final = 0.5
 """How long a worker waits for a message before it looks after what it holds."""
 RENEW_SECONDS: Final = 1.0
-IDLE_SECONDS: Final = 4.0
+IDLE_SECONDS: Final = 3.0
 """Without a renewal for so long, a message is given to another: some rounds of renewing, and soon after a kill."""
 GIVEN_BACK: Final = 10 * IDLE_SECONDS
 
