@@ -197,7 +197,7 @@ def test_twenty_kills_of_each(shop, what):
     shop.start()
     crowd, probe = Crowd(shop.server, BUYERS, random), Probe(shop)
     print(f"\nKILL_SEED={number} {what}\n  #  after s  recovered s  drained s  orders  answers  unanswered")
-    recovered = [one_kill(shop, what, count, crowd, probe, random) for count in range(1, KILLS + 1)]
+    recovered = [one_kill(shop, what, count, crowd=crowd, probe=probe, random=random) for count in range(1, KILLS + 1)]
     eventually(lambda: crowd.ask_again() == 0, seconds=LEASE_SECONDS)
     shown = crowd.shown()
     assert (crowd.lost(shown), crowd.unknown(shown)) == ([], set())
@@ -207,7 +207,7 @@ def test_twenty_kills_of_each(shop, what):
     print(f"sold again {statistics.median(recovered):.2f} s after a kill, at most {max(recovered):.2f} s")
 
 
-def one_kill(shop, what, count, crowd, probe, random):
+def one_kill(shop, what, count, *, crowd, probe, random):
     """Kill one of the three in the middle of the crowd; seconds until an order was sold again."""
     orders, answers = len(crowd.orders), crowd.answers
     crowd.begin()
