@@ -33,15 +33,15 @@ class Lease:
     table: str
     token: str
 
-    def held[T](self, rows: Sequence[T], *, id_of: Callable[[T], int]) -> Iterator[T]:
-        """The claimed rows one by one, the lease on those that remain renewed in time.
+    def held[T](self, rows: Sequence[T], *, ids_of: Callable[[T], Sequence[int]]) -> Iterator[T]:
+        """What was claimed one by one, rows or batches of them, the lease on those that remain renewed in time.
 
         So a lease is short, and what a dead relay had claimed is free again within seconds.
         """
         renew_at = time.monotonic() + LEASE_SECONDS / 2
         for position, row in enumerate(rows):
             if time.monotonic() > renew_at:
-                remaining = [id_of(other) for other in rows[position:]]
+                remaining = [each for other in rows[position:] for each in ids_of(other)]
                 if len(self._change(remaining, lease_until=_end())) < len(remaining):
                     return  # frozen for long: somebody else has taken over
                 renew_at = time.monotonic() + LEASE_SECONDS / 2

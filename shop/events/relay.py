@@ -1,14 +1,14 @@
 """From the outbox to the handlers, and again where they failed. Works outside transactions, on rows that it leased."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import batched
 from typing import Final
 
 import structlog
 
-from shop.events.away import Away, is_away
+from shop.events.away import is_away
 from shop.events.claims import Lease, claim_entries, claim_events
 from shop.events.envelope import Envelope
 from shop.events.handlers import handler_named, handlers_of
@@ -19,8 +19,11 @@ from shop.sharding.statements import Statement
 
 log = structlog.get_logger(__name__)
 
-type Carrier = Callable[[str, str, Sequence[Envelope]], bool]
-"""Given the producing context, a topic and its events: whether somebody has them for sure. Raises `Away`."""
+type Batch = tuple[str, Sequence[Envelope]]
+"""A topic, and events of it."""
+type Carrier = Callable[[str, Sequence[Batch]], Iterator[bool]]
+"""Given the producing context and batches: of one after the other, as soon as that is sure, whether somebody has it.
+Raises `Away`."""
 
 BATCH: Final = 100
 CARRIED: Final = 1_000
@@ -60,23 +63,33 @@ def _carry(lease: Lease, events: Sequence[Envelope], carrier: Carrier) -> None:
     for event in events:
         by_topic[event.topic].append(event)
     batches = [(topic, batch) for topic, of_topic in by_topic.items() for batch in batched(of_topic, BATCH)]
-    for place, (topic, batch) in enumerate(batches):
-        try:
-            is_taken = carrier(context_of_alias(lease.alias), topic, batch)
-        except Away:
-            lease.let_go([event.event_id for _, left in batches[place:] for event in left])
-            raise
-        ids = [event.event_id for event in batch]
-        if is_taken or not handlers_of(topic):
-            lease.let_go(ids, state=OutboxEvent.State.HANDED_OVER)
-        else:
-            log.warning("events_without_queue", database=lease.alias, topic=topic, events=len(ids))
-            lease.let_go(ids, available_at=_in(WITHOUT_QUEUE_SECONDS))
+    carried, fates = carrier(context_of_alias(lease.alias), batches), list[bool]()
+    try:
+        for _ in lease.held(batches, ids_of=lambda batch: _ids([batch])):
+            fates.append(next(carried))
+    finally:
+        done = list(zip(batches, fates, strict=False))
+        lease.let_go(_ids(batches[len(done) :]))
+        lease.let_go(
+            _ids([batch for batch, is_taken in done if is_taken or not handlers_of(batch[0])]),
+            state=OutboxEvent.State.HANDED_OVER,
+        )
+        _wait_for_queues(lease, [batch for batch, is_taken in done if not is_taken and handlers_of(batch[0])])
+
+
+def _wait_for_queues(lease: Lease, batches: Sequence[Batch]) -> None:
+    for topic in {topic for topic, _ in batches}:
+        log.warning("events_without_queue", database=lease.alias, topic=topic)
+    lease.let_go(_ids(batches), available_at=_in(WITHOUT_QUEUE_SECONDS))
+
+
+def _ids(batches: Sequence[Batch]) -> list[int]:
+    return [event.event_id for _, batch in batches for event in batch]
 
 
 def _hand_over_here(lease: Lease, events: Sequence[Envelope]) -> None:
     postponed: set[str] = set()
-    for event in lease.held(events, id_of=lambda event: event.event_id):
+    for event in lease.held(events, ids_of=lambda event: [event.event_id]):
         if event.key not in postponed and _hand_over(event):
             lease.let_go([event.event_id], state=OutboxEvent.State.HANDED_OVER)
         else:
@@ -103,7 +116,7 @@ def retry(alias: str) -> int:
     if not _is_any(alias, FAILED):
         return 0
     lease, entries = claim_entries(alias, BATCH)
-    for entry in lease.held(entries, id_of=lambda entry: entry.pk):
+    for entry in lease.held(entries, ids_of=lambda entry: [entry.pk]):
         handler = handler_named(entry.handler)
         if handler is None or entry.envelope is None:
             continue  # a handler that is gone while rows for it exist: they stay, and say so in `events status`

@@ -6,7 +6,7 @@ Why it is set up so:
   held that was killed, by the kernel's OOM killer or `kill -9`, goes to the next one; the inbox knows what was done.
 - **Prefetch of one**: a batch is up to a hundred events. More of them waiting in one process would be work that no
   other can take, and that is repeated when it dies.
-- **Confirms**: sending returns when the broker has the batch, RabbitMQ on disk, or raises; only then the row is done.
+- **Confirms**: of each batch sending tells that the broker has it, RabbitMQ on disk, or raises; then rows are done.
 - **Visibility time-out**, on Redis: three seconds without a sign of the worker (`shop.events.broker.streams`); RabbitMQ
   sees a connection end.
 - **No results, no events, no remote control**: nobody reads them, and each is traffic or a way in.

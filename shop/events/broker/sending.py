@@ -1,7 +1,7 @@
 """The relay's way to the broker: one connection, which is given up as soon as anything is wrong with it."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from shop.events.broker.receiving import TASK
 from shop.events.broker.sealing import seal
 from shop.events.broker.topology import exchange
 from shop.events.envelope import Envelope
+from shop.events.relay import Batch
 
 PERSISTENT: Final = 2
 WAIT_SECONDS: Final = 5.0
@@ -27,40 +28,31 @@ class Sender:
         self._app = app
         self._connection: Connection | None = None
         self._producer: Producer | None = None
-        self._returned = 0
+        self._confirms: Confirms | None = None
+        self._returned: set[str] = set()
 
-    def send(self, context: str, topic: str, envelopes: Sequence[Envelope]) -> bool:
-        """Send events of one topic that ``context`` has published. When it returns the broker keeps them.
+    def send(self, context: str, batches: Sequence[Batch]) -> Iterator[bool]:
+        """Send what ``context`` has published: all batches at once, then one confirm after the other is waited for.
 
-        Returns:
-            Whether any queue has them; False: none is bound to the topic.
+        Yields:
+            Of each batch, when the broker keeps it, whether any queue has it; False: none is bound to its topic.
 
         Raises:
             Away: The broker does not answer, or did not confirm.
         """
-        message = seal(context, envelopes)
         try:
             producer = self._open()
-            before = self._returned
-            task = self._app.amqp.as_task_v2(str(uuid.uuid4()), TASK, [message], argsrepr="", kwargsrepr="")
-            producer.publish(
-                task.body,
-                headers=task.headers,
-                exchange=exchange().name,
-                routing_key=topic,
-                serializer="json",
-                delivery_mode=PERSISTENT,
-                mandatory=True,
-                confirm_timeout=WAIT_SECONDS,
-                **task.properties,
-            )
+            self._returned.clear()
+            numbers = [self._publish(producer, context, topic, envelopes) for topic, envelopes in batches]
+            for number, (topic, _) in zip(numbers, batches, strict=True):
+                self._wait_for(number)
+                yield topic not in self._returned
         except Exception as error:
             failed = self._is_failure(error)
             self.close()
             if not failed:
                 raise
             raise Away(type(error).__name__) from error
-        return self._returned == before
 
     def close(self) -> None:
         """Let go of the connection; the next batch opens another."""
@@ -78,13 +70,61 @@ class Sender:
     def _open(self) -> Producer:
         if self._producer is None:
             waits = {"connect_timeout": WAIT_SECONDS, "read_timeout": WAIT_SECONDS, "write_timeout": WAIT_SECONDS}
-            options = {"confirm_publish": True, **waits}
-            self._connection = self._app.connection_for_write(transport_options=options, heartbeat=0)
+            self._connection = self._app.connection_for_write(transport_options=waits, heartbeat=0)
             self._connection.ensure_connection(max_retries=0, timeout=WAIT_SECONDS)
             channel = self._connection.default_channel
             exchange()(channel).declare()
+            self._confirms = Confirms(channel) if hasattr(channel, "confirm_select") else None
             self._producer = Producer(channel, on_return=self._on_return)
         return self._producer
 
-    def _on_return(self, *_: Any) -> None:
-        self._returned += 1
+    def _publish(self, producer: Producer, context: str, topic: str, envelopes: Sequence[Envelope]) -> int:
+        """The number by which the broker will confirm it; 0 where it has done so already."""
+        message = seal(context, envelopes)
+        task = self._app.amqp.as_task_v2(str(uuid.uuid4()), TASK, [message], argsrepr="", kwargsrepr="")
+        producer.publish(
+            task.body,
+            headers=task.headers,
+            exchange=exchange().name,
+            routing_key=topic,
+            serializer="json",
+            delivery_mode=PERSISTENT,
+            mandatory=True,
+            **task.properties,
+        )
+        return self._confirms.awaited() if self._confirms else 0
+
+    def _wait_for(self, number: int) -> None:
+        while self._confirms and self._connection and self._confirms.waits_for(number):
+            self._connection.drain_events(timeout=WAIT_SECONDS)
+
+    def _on_return(self, _: Any, __: str, topic: str, ___: Any) -> None:
+        """It comes before the confirm. A topic's batches may differ if a queue was just bound: then all go again."""
+        self._returned.add(topic)
+
+
+class Confirms:
+    """What was published on a channel and is not confirmed yet, by the numbers that RabbitMQ gives."""
+
+    def __init__(self, channel: Any) -> None:
+        self._last = 0
+        self._missing: set[int] = set()
+        channel.events["basic_ack"].add(self._confirmed)
+        channel.events["basic_nack"].add(self._refused)
+        channel.confirm_select()
+
+    def awaited(self) -> int:
+        """Count what was just published."""
+        self._last += 1
+        self._missing.add(self._last)
+        return self._last
+
+    def waits_for(self, number: int) -> bool:
+        """Whether that is not confirmed yet."""
+        return number in self._missing
+
+    def _confirmed(self, number: int, up_to_there: bool) -> None:
+        self._missing = {each for each in self._missing if each > number or (each < number and not up_to_there)}
+
+    def _refused(self, *_: Any) -> None:
+        raise ConnectionError("the broker can't keep a message")

@@ -19,11 +19,12 @@ class Broker:
     def __init__(self, *topics):
         self.topics, self.away, self.batches = topics, False, []
 
-    def __call__(self, context, topic, envelopes):
-        if self.away:
-            raise Away("it does not answer")
-        self.batches.append([envelope.event_seq for envelope in envelopes])
-        return topic in self.topics
+    def __call__(self, context, batches):
+        for topic, envelopes in batches:
+            if self.away:
+                raise Away("it does not answer")
+            self.batches.append([envelope.event_seq for envelope in envelopes])
+            yield topic in self.topics
 
 
 @pytest.fixture
@@ -80,13 +81,10 @@ def test_what_it_took_before_it_went_away_stays_taken(handle, place, monkeypatch
     monkeypatch.setattr(relay, "BATCH", 2)
     handle()
     send(parcel_in(LEFT), place, 1, 2, 3, 4)
-    taken = []
 
-    def broker(context, topic, envelopes):
-        if taken:
-            raise Away
-        taken.append(len(envelopes))
-        return True
+    def broker(context, batches):
+        yield True
+        raise Away
 
     with pytest.raises(Away):
         relay.relay("catalog_0", broker)

@@ -41,6 +41,11 @@ def sender(broker):
     made.close()
 
 
+def send(sender, topic=BOUND, *, context="ordering"):
+    [is_taken] = sender.send(context, [(topic, [EVENT])])
+    return is_taken
+
+
 @pytest.fixture
 def waiting(broker, settings):
     return lambda: waiting_in(broker, settings.BROKER_NAMESPACE, "ordering")
@@ -48,13 +53,13 @@ def waiting(broker, settings):
 
 @pytest.mark.usefixtures("declared")
 def test_what_is_sent_waits_in_the_queue_of_who_handles_it(sender, waiting):
-    assert [sender.send("ordering", BOUND, [EVENT]) for _ in range(3)] == [True] * 3
+    assert [send(sender) for _ in range(3)] == [True] * 3
     assert waiting() == 3
 
 
 @pytest.mark.usefixtures("declared")
 def test_a_message_says_nothing_but_what_was_sealed(sender, settings):
-    sender.send("catalog", BOUND, [EVENT])
+    send(sender, context="catalog")
     # when a worker takes it
     app = make_app()
     with app.connection_for_read() as connection:
@@ -66,19 +71,27 @@ def test_a_message_says_nothing_but_what_was_sealed(sender, settings):
 
 
 @pytest.mark.usefixtures("declared")
+def test_several_batches_are_under_way_at_once_and_each_has_its_fate(sender, waiting):
+    topics = [BOUND, "ordering.order_forgotten.v1", BOUND]
+    assert list(sender.send("ordering", [(topic, [EVENT]) for topic in topics])) == [True, False, True]
+    assert waiting() == 2
+    assert send(sender) is True
+
+
+@pytest.mark.usefixtures("declared")
 def test_a_topic_without_a_queue_is_told(sender, waiting):
-    assert sender.send("ordering", "ordering.order_forgotten.v1", [EVENT]) is False
-    assert sender.send("ordering", BOUND, [EVENT]) is True
+    assert send(sender, "ordering.order_forgotten.v1") is False
+    assert send(sender) is True
     assert waiting() == 1
 
 
 def test_nothing_is_declared_yet(broker, sender):
-    assert sender.send("ordering", BOUND, [EVENT]) is False
+    assert send(sender) is False
 
 
 @pytest.mark.usefixtures("declared")
 def test_declaring_again_changes_nothing(sender, waiting):
-    sender.send("ordering", BOUND, [EVENT])
+    send(sender)
     with make_app().connection_for_write() as connection:
         declare(connection)
     assert waiting() == 1
@@ -94,33 +107,33 @@ def proxy(declared, settings):
 
 def test_a_broker_that_is_gone_is_away_at_once(proxy, settings):
     sender = Sender(make_app())
-    assert sender.send("ordering", BOUND, [EVENT]) is True
+    assert send(sender) is True
     # when it is gone
     proxy.refuse()
     for _ in range(2):
         began = time.monotonic()
         with pytest.raises(Away):
-            sender.send("ordering", BOUND, [EVENT])
+            send(sender)
         assert time.monotonic() - began < sending.WAIT_SECONDS
     # when it is back
     proxy.heal()
-    assert sender.send("ordering", BOUND, [EVENT]) is True
+    assert send(sender) is True
     sender.close()
 
 
 def test_a_broker_that_is_silent_is_away_after_some_seconds(proxy, settings, monkeypatch):
     monkeypatch.setattr(sending, "WAIT_SECONDS", 1.0)
     sender = Sender(make_app())
-    assert sender.send("ordering", BOUND, [EVENT]) is True
+    assert send(sender) is True
     # when it takes all and answers nothing, on the open connection and on a new one
     proxy.black_hole()
     for _ in range(2):
         began = time.monotonic()
         with pytest.raises(Away):
-            sender.send("ordering", BOUND, [EVENT])
+            send(sender)
         assert time.monotonic() - began < 6
     proxy.heal()
-    assert sender.send("ordering", BOUND, [EVENT]) is True
+    assert send(sender) is True
     sender.close()
 
 
