@@ -59,7 +59,8 @@ class Lease:
 def claim_events(alias: str, most: int) -> tuple[Lease, list[Envelope]]:
     """Lease what is due in the outbox of ``alias``, in that order.
 
-    An event waits for the earlier ones of its key, which may be postponed or in another relay's hands.
+    An event waits for the earlier ones of its key: those that are due later, since they were postponed, and those in
+    another relay's hands.
     """
     lease = Lease(alias, OutboxEvent._meta.db_table, uuid.uuid4().hex)
     rows = _run(alias, _claiming(_slices(alias), most), token=lease.token, now=datetime.now(UTC), until=_end())
@@ -95,7 +96,7 @@ def _claiming(slices: Sequence[tuple[int, int]], most: int) -> Statement:
             AND NOT EXISTS (
               SELECT 1 FROM shop_outboxevent e
               WHERE e.state = 'pending' AND e.key = o.key AND e.event_seq < o.event_seq
-                AND (e.available_at > %(now)s OR e.lease_until > %(now)s))
+                AND ((e.available_at, e.id) > (o.available_at, o.id) OR e.lease_until > %(now)s))
           ORDER BY o.available_at, o.id LIMIT {most} FOR UPDATE SKIP LOCKED)
         UPDATE shop_outboxevent SET lease_token = %(token)s, lease_until = %(until)s
         WHERE id IN (SELECT id FROM due) RETURNING {COLUMNS}"""  # noqa: S608  names and numbers of ours

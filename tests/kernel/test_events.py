@@ -531,6 +531,20 @@ def test_a_new_event_waits_for_a_postponed_one_of_its_aggregate(parcel, place, h
     assert handled(place) == [1, 2]
 
 
+def test_events_of_one_aggregate_go_in_their_order_though_an_earlier_one_is_due_later(parcel, place, handle):
+    # given an event that was put off, and is due again, but later than the next one has been
+    handle()
+    send(parcel, place, 1, 2)
+    now = datetime.now(UTC)
+    for seq, seconds in ((1, 5), (2, 60)):
+        due = now - timedelta(seconds=seconds)
+        OutboxEvent.objects.using("catalog_0").filter(event_seq=seq).update(available_at=due)
+    # when both are handed over
+    work()
+    work()
+    assert handled(place) == [1, 2]
+
+
 # ---- several workers -----------------------------------------------------------------------------------------
 
 
