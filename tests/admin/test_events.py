@@ -258,6 +258,15 @@ def test_ticked_entries_are_tried_again_when_that_is_confirmed(root, dead):
     assert what.endswith("2 requeued")
 
 
+def test_the_overview_leads_to_what_can_be_done_about_all_that_is_so(root, dead, parked):
+    links = re.findall(r'href="(/admin/events/(?:requeue|discard)/\?[^"]*)"', root.get(OVERVIEW).content.decode())
+    assert set(links) == {f"{ACTS[0]}?handler={HANDLER}", f"{ACTS[4]}?parked_for=unknown+version"}
+    for link in links:
+        form = root.get(link).context["form"]
+        page = root.post(link, {name: value for name, value in form.initial.items() if name in form.fields})
+        assert page.context["total"] == (2 if "requeue" in link else 1)
+
+
 def test_what_is_given_up_needs_a_reason(root, dead, waiting):
     sent = {"topic": TOPIC, "confirmed": "yes"}
     assert "This field is required." in text(act(root, "skip", **sent))

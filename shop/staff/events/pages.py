@@ -1,6 +1,6 @@
 """The pages: all who hold a role see what stands, superusers do something about it, in two steps."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from typing import Any, Concatenate, Final
 from urllib.parse import urlencode
@@ -9,7 +9,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from shop.events.standing import status
 from shop.staff.events.acts import ACTS, MOST_AT_ONCE, Act
@@ -37,7 +37,7 @@ def _for_staff[**P](
 
 
 @_for_staff
-@require_GET
+@require_safe
 def overview(request: HttpRequest) -> HttpResponse:
     """What waits, what has failed and why, what is parked. Database: all; one that does not answer is named."""
     found = status()
@@ -46,18 +46,24 @@ def overview(request: HttpRequest) -> HttpResponse:
     return _page(request, "overview", {"title": "Events", "acts": ACTS.values(), "sections": sections, **told})
 
 
-def _section(name: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What is counted, with the way to the list that has it row by row."""
+def _section(name: str, counted: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What is counted, with the way to the list that has it row by row, and to what can be done about all of it."""
     listed = LISTS[name]
-    lines = [
-        {"cells": list(row.values()), "query": urlencode({k: v for k, v in row.items() if k in listed.filters and v})}
-        for row in rows
-    ]
-    return {"name": name, "list": listed, "columns": [*rows[0]] if rows else [], "rows": lines}
+    rows = []
+    for row in counted:
+        meant = {"handler": row.get("handler"), "topic": row.get("topic")}
+        meant |= {"parked_for": row["reason"]} if name == "parked" else {}
+        rows.append({"cells": row.values(), "query": _query(row, listed.filters), "meant": _query(meant, meant)})
+    acts = [ACTS[each] for each in listed.acts]
+    return {"name": name, "list": listed, "columns": [*counted[0]] if counted else [], "rows": rows, "acts": acts}
+
+
+def _query(told: Mapping[str, Any], names: Iterable[str]) -> str:
+    return urlencode({name: told[name] for name in names if told.get(name)})
 
 
 @_for_staff
-@require_GET
+@require_safe
 def listing(request: HttpRequest, name: str) -> HttpResponse:
     """Rows, to be ticked."""
     if name not in LISTS:
