@@ -1,6 +1,7 @@
 """The admin's pages of events: those with a role see what stands on every shard, superusers do something about it."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -332,6 +333,7 @@ def test_the_audit_is_shown_and_can_not_be_changed(root, reader, dead):
 @pytest.mark.parametrize(
     ("name", "sent", "words"),
     [
+        ("requeue", {}, "Say which"),
         ("skip", {}, "Say which"),
         ("skip", {"handler": HANDLER}, "Say which"),
         ("replay", {}, "Say which"),
@@ -358,8 +360,8 @@ def test_what_is_wrong_is_told_and_nothing_is_done(root, dead, name, sent, words
 
 
 def test_too_much_at_once_is_for_the_command(root, dead, monkeypatch):
-    monkeypatch.setattr("shop.staff.events.pages.MOST_AT_ONCE", 1)
-    assert "More than 1: narrow it down." in text(act(root, "requeue", confirmed="yes"))
+    monkeypatch.setitem(acts.ACTS, "requeue", replace(acts.ACTS["requeue"], most=1))
+    assert "More than 1: narrow it down." in text(act(root, "requeue", topic=TOPIC, confirmed="yes"))
     assert fates(dead) == [("dead", "ValueError")] * 2
 
 

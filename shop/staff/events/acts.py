@@ -16,8 +16,9 @@ from shop.staff import audit
 from shop.staff.events.choosing import Chosen, EventsForm, ParkedForm, SomeEventsForm
 from shop.staff.models import StaffUser
 
-MOST_AT_ONCE: Final = 2_000
-"""A request takes some seconds for so many. What is more is for `manage.py events`."""
+MOST_ROWS: Final = 2_000
+MOST_MESSAGES: Final = 20
+"""A request takes some seconds for so many; each message has up to a hundred events. More is for `manage.py events`."""
 
 type Rows = Iterator[tuple[str, QuerySet[Any]]]
 
@@ -34,6 +35,7 @@ class Act:
         model: What its audit is about.
         rows: What it would change, by database.
         run: Does it to what is meant, for a reason, on behalf of somebody; returns what came of it.
+        most: So many rows at once.
         needs_reason: It gives something up.
     """
 
@@ -44,6 +46,7 @@ class Act:
     model: type[Model]
     rows: Callable[[Any], Rows]
     run: Callable[[Any, str, str], str]
+    most: int = MOST_ROWS
     needs_reason: bool = False
 
     def count(self, chosen: Chosen) -> dict[str, int]:
@@ -51,7 +54,7 @@ class Act:
         found: dict[str, int] = {}
         for which in chosen:
             for alias, rows in self.rows(which):
-                if number := rows[: MOST_AT_ONCE + 1].count():
+                if number := rows[: self.most + 1].count():
                     found[alias] = found.get(alias, 0) + number
         return found
 
@@ -121,6 +124,7 @@ ACTS: Final = {
             model=ParkedMessage,
             rows=_of_parked,
             run=_take,
+            most=MOST_MESSAGES,
         ),
         Act(
             name="discard",

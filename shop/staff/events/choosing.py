@@ -39,14 +39,16 @@ class TickedField(forms.Field):
 
 
 class EventsForm(forms.Form):
-    """Which events. Ticked rows count alone."""
+    """Which events. Ticked rows count alone; nothing does not mean all there is."""
+
+    enough = frozenset({"entry", "event", "events", "topic", "handler", "since", "until"})
 
     entry = TickedField(required=False)
     event = TickedField(required=False)
     events = forms.CharField(
         required=False,
         widget=forms.Textarea(attrs={"rows": 2, "cols": 60}),
-        help_text=f"IDs, as numbers, with spaces between; {MOST_ROWS} at most. Nothing: all that is so.",
+        help_text=f"IDs, as numbers, with spaces between; {MOST_ROWS} at most.",
     )
     topic = forms.CharField(required=False, max_length=NAME_LETTERS, help_text="ordering.order_placed.v1")
     handler = forms.CharField(
@@ -61,6 +63,13 @@ class EventsForm(forms.Form):
         _at_most(words)
         return tuple(_event_id(word) for word in words)
 
+    @override
+    def clean(self) -> dict[str, Any]:
+        told = super().clean() or self.cleaned_data
+        if not self.errors and not any(told[name] for name in self.enough):
+            raise ValidationError("Say which: tick rows, or narrow it down here.")
+        return told
+
     def chosen(self) -> Chosen:
         """What is meant; the form is valid."""
         told = self.cleaned_data
@@ -73,14 +82,9 @@ class EventsForm(forms.Form):
 
 
 class SomeEventsForm(EventsForm):
-    """As `EventsForm`, where nobody means everything there is."""
+    """As `EventsForm`, where a handler's name alone is not enough."""
 
-    @override
-    def clean(self) -> dict[str, Any]:
-        told = super().clean() or self.cleaned_data
-        if not self.errors and not any(told[name] for name in told if name != "handler"):
-            raise ValidationError("Say which: events, a topic, or from when to when.")
-        return told
+    enough = EventsForm.enough - {"handler"}
 
 
 class ParkedForm(forms.Form):
@@ -102,7 +106,7 @@ class ParkedForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         told = super().clean() or self.cleaned_data
         if not self.errors and not any(told.values()):
-            raise ValidationError("Say which: a topic, or what they were parked for.")
+            raise ValidationError("Say which: tick rows, or narrow it down here.")
         return told
 
     def chosen(self) -> Chosen:

@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from shop.events.standing import status
-from shop.staff.events.acts import ACTS, MOST_AT_ONCE, Act
+from shop.staff.events.acts import ACTS, Act
 from shop.staff.events.choosing import EventsForm, ParkedForm, ReasonForm
 from shop.staff.events.lists import LISTS
 from shop.staff.models import StaffUser
@@ -87,9 +87,9 @@ def act(request: HttpRequest, name: str) -> HttpResponse:
     if request.method == "GET" or not form.is_valid():
         return _ask(request, wanted, form)
     counts = wanted.count(form.chosen())
-    if not 0 < sum(counts.values()) <= MOST_AT_ONCE:
+    if not 0 < sum(counts.values()) <= wanted.most:
         form.add_error(
-            None, f"More than {MOST_AT_ONCE}: narrow it down." if counts else "Nothing is like that any more."
+            None, f"More than {wanted.most}: narrow it down." if counts else "Nothing is like that any more."
         )
         return _ask(request, wanted, form)
     why = ReasonForm(request.POST if "confirmed" in request.POST else None)
