@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from django.contrib.admin.utils import label_for_field
 from django.core.paginator import Page, Paginator
 from django.db.models import Model, QuerySet
 from django.http import QueryDict
@@ -61,6 +62,11 @@ class Listing:
     acts: Sequence[str]
     read: Callable[[dict[str, str]], Pages]
 
+    @property
+    def headings(self) -> list[str]:
+        """What stands above its columns."""
+        return [str(label_for_field(name, self.model)) for name in self.columns]
+
     def page(self, asked: QueryDict) -> tuple[OnePage, list[Row]]:
         """A page, and its rows as they are shown."""
         told = {name: str(asked[name]) for name in self.filters if asked.get(name) and str(asked[name]).isprintable()}
@@ -99,7 +105,7 @@ def _parked(asked: dict[str, str]) -> Pages:
 
 LISTS: Final = {
     "failed": Listing(
-        title="Failed at a handler",
+        title="Events at handlers",
         box="entry",
         model=InboxEntry,
         columns=("event_id", "handler", "state", "attempts", "reason", "key", "event_seq", "next_at", "created_at"),
@@ -109,10 +115,10 @@ LISTS: Final = {
         read=_failed,
     ),
     "published": Listing(
-        title="Not handed over yet",
+        title="Events in outboxes",
         box="event",
         model=OutboxEvent,
-        columns=("pk", "topic", "state", "reason", "key", "event_seq", "available_at", "created_at"),
+        columns=("id", "topic", "state", "reason", "key", "event_seq", "available_at", "created_at"),
         filters=(DATABASE, "topic", "state", "key"),
         states=(Way.PENDING, Way.SKIPPED, Way.HANDED_OVER),
         acts=("skip", "replay"),

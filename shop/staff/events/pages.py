@@ -18,8 +18,12 @@ from shop.staff.events.lists import LISTS
 from shop.staff.models import StaffUser
 from shop.staff.screens import holds_a_role
 
-SECTIONS: Final = {"failed": "inbox", "published": "outbox", "parked": "parked"}
-"""Which list has row by row what the status counts."""
+SECTIONS: Final = {
+    "failed": ("Failed at a handler", "inbox"),
+    "published": ("Not handed over yet", "outbox"),
+    "parked": ("Parked messages", "parked"),
+}
+"""By the list that has them row by row, what the status counts, and what it calls it."""
 
 
 def _for_staff[**P](
@@ -41,12 +45,12 @@ def _for_staff[**P](
 def overview(request: HttpRequest) -> HttpResponse:
     """What waits, what has failed and why, what is parked. Database: all; one that does not answer is named."""
     found = status()
-    sections = [_section(name, found[rows]) for name, rows in SECTIONS.items()]
+    sections = [_section(name, title, found[rows]) for name, (title, rows) in SECTIONS.items()]
     told = {"unasked": found["unasked"], "unknown_handlers": found["unknown_handlers"]}
     return _page(request, "overview", {"title": "Events", "acts": ACTS.values(), "sections": sections, **told})
 
 
-def _section(name: str, counted: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _section(name: str, title: str, counted: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """What is counted, with the way to the list that has it row by row, and to what can be done about all of it."""
     listed = LISTS[name]
     rows = []
@@ -55,7 +59,8 @@ def _section(name: str, counted: Sequence[dict[str, Any]]) -> dict[str, Any]:
         meant |= {"parked_for": row["reason"]} if name == "parked" else {}
         rows.append({"cells": row.values(), "query": _query(row, listed.filters), "meant": _query(meant, meant)})
     acts = [ACTS[each] for each in listed.acts]
-    return {"name": name, "list": listed, "columns": [*counted[0]] if counted else [], "rows": rows, "acts": acts}
+    columns = [*counted[0]] if counted else []
+    return {"name": name, "title": title, "columns": columns, "rows": rows, "acts": acts}
 
 
 def _query(told: Mapping[str, Any], names: Iterable[str]) -> str:
