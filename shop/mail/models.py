@@ -11,7 +11,7 @@ class Mail(PlacedModel):
 
     Attributes:
         kind: ``<context>.<letter>``.
-        origin: What caused it: an event, or the row itself. One cause makes one mail of a kind.
+        origin: What caused it: an event, or the row itself. One cause makes one mail of a kind about one thing.
         about: ID of what the letter is written from.
         facts: What the letter needs besides and nobody could find out later; nothing personal. Empty once it has ended.
         due_at: When it is tried next, which is also how long whoever tries it now has for that; null: it has ended.
@@ -37,7 +37,7 @@ class Mail(PlacedModel):
     ended_at = models.DateTimeField(null=True)
 
     class Meta:
-        constraints = (models.UniqueConstraint(fields=("kind", "origin"), name="shop_mail_once"),)
+        constraints = (models.UniqueConstraint(fields=("kind", "origin", "about"), name="shop_mail_once"),)
         indexes = (
             models.Index(fields=("due_at", "id"), condition=Q(due_at__isnull=False), name="shop_mail_due"),
             models.Index(fields=("ended_at", "id"), condition=Q(ended_at__isnull=False), name="shop_mail_ended"),

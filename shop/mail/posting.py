@@ -89,9 +89,9 @@ def _leave(mailer: BaseEmailBackend) -> None:
         mailer.close()
 
 
-def message_id(kind: str, origin: str) -> str:
+def message_id(kind: str, origin: str, about: int) -> str:
     """The same for one mail at each try, so that a mail system can tell a repetition."""
-    digest = hashlib.sha256(f"{kind} {origin}".encode()).hexdigest()[:32]
+    digest = hashlib.sha256(f"{kind} {origin} {about}".encode()).hexdigest()[:32]
     return f"<{digest}@{settings.DEFAULT_FROM_EMAIL.rpartition('@')[2].rstrip('>')}>"
 
 

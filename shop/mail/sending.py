@@ -12,6 +12,7 @@ import structlog
 
 from shop.events import one_by_one
 from shop.events.away import is_away
+from shop.events.wake import wake_slow_jobs
 from shop.mail.letters import Letter, writer_of
 from shop.mail.models import Mail
 from shop.mail.posting import NotTaken, Post, Refused, message_id
@@ -20,7 +21,8 @@ from shop.sharding.scatter import owned
 
 log = structlog.get_logger(__name__)
 
-BATCH: Final = 500
+BATCH: Final = 20
+"""In a round, of each database: a process that is told to stop does so between two of them."""
 HELD: Final = timedelta(minutes=2)
 """How long a mail is whose takes it."""
 ON_THE_WAY: Final = timedelta(minutes=1)
@@ -46,7 +48,10 @@ def send_mails(context: str) -> int:
 
     def send_due(alias: str) -> int:
         due = Mail.objects.using(alias).filter(owned(shard_map(context), alias), due_at__lte=datetime.now(UTC))
-        return one_by_one(list(due.order_by("due_at", "id")[:BATCH]), partial(_send, context, post))
+        rows = list(due.order_by("due_at", "id")[:BATCH])
+        if len(rows) == BATCH:
+            wake_slow_jobs(context)
+        return one_by_one(rows, partial(_send, context, post))
 
     with Post() as post:
         return one_by_one(shard_map(context).owners(), send_due)
@@ -63,7 +68,7 @@ def _send(context: str, post: Post, mail: Mail) -> int:
         post.open()
         if datetime.now(UTC) > mail.due_at - ON_THE_WAY:  # type: ignore[operator]  # set by `_take`
             return 0  # it took so long that somebody else may be about to begin
-        post.send(letter, message_id(mail.kind, mail.origin))
+        post.send(letter, message_id(mail.kind, mail.origin, mail.about))
     except _Unwanted:
         _drop(context, mail)
     except Refused as refusal:

@@ -44,7 +44,7 @@ class Migration(migrations.Migration):
                     ),
                     models.Index(condition=models.Q(("state", "dead")), fields=["state"], name="shop_mail_dead"),
                 ],
-                "constraints": [models.UniqueConstraint(fields=("kind", "origin"), name="shop_mail_once")],
+                "constraints": [models.UniqueConstraint(fields=("kind", "origin", "about"), name="shop_mail_once")],
             },
         ),
     ]

@@ -9,6 +9,7 @@ from threading import Barrier
 
 import pytest
 
+from shop.events import wake
 from shop.events.publishing import causation
 from shop.mail import Letter, letters, store_mail
 from shop.mail import sending as mails
@@ -125,6 +126,12 @@ def test_an_event_makes_one_mail_however_often_it_comes(server):
     assert len(server.taken) == 1
 
 
+def test_an_event_that_is_about_two_things_makes_a_mail_about_each(server):
+    assert [stored(bucket, event="catalog.packed.v1:2") for bucket in (RIGHT, RIGHT)] == [True, True]
+    assert send_mails(CONTEXT) == 2
+    assert len(set(server.ids())) == 2
+
+
 def test_what_has_no_event_makes_a_mail_each_time(server):
     stored(), stored()
     assert send_mails(CONTEXT) == 2
@@ -154,6 +161,15 @@ def test_a_mail_that_nobody_can_get_leaves_nothing(server, writing, nobody):
     stored()
     writing(nobody)
     assert (send_mails(CONTEXT), server.taken, rows()) == (0, [], [])
+
+
+def test_what_is_more_than_a_round_goes_on_at_once(server, monkeypatch):
+    monkeypatch.setattr(mails, "BATCH", 2)
+    for _ in range(5):
+        stored(RIGHT)
+    wake.wait(wake.SLOW_JOBS, CONTEXT, 0)
+    rounds = [(send_mails(CONTEXT), wake.wait(wake.SLOW_JOBS, CONTEXT, 0)) for _ in range(3)]
+    assert rounds == [(2, True), (2, True), (1, False)]
 
 
 # ---- once
@@ -226,23 +242,27 @@ def test_a_connection_that_breaks_when_the_mail_is_taken_repeats_it_under_its_id
     assert len(set(server.ids())) == 1
 
 
-def test_who_was_frozen_for_too_long_sends_nothing_and_notes_nothing(server, writing):
+@pytest.mark.parametrize("comes_back_to", ["a letter", "an error"])
+def test_who_was_frozen_for_too_long_sends_nothing_and_notes_nothing(server, writing, comes_back_to):
     stored()
     before = letters.writer_of(f"{CONTEXT}.{KIND}")
 
     def freeze(about, facts):
-        """Meanwhile somebody else takes the mail over, and sends it."""
+        """Meanwhile the mail is due again, and somebody else sends it."""
         writing(before)
         due_again()
         assert send_mails(CONTEXT) == 1
-        rewind.due_at = datetime.now(UTC)
+        frozen.due_at = datetime.now(UTC)
+        if comes_back_to == "an error":
+            raise ValueError
         return before(about, facts)
 
-    [rewind] = rows()
+    [frozen] = rows()
     writing(freeze)
     with Post() as post:
-        assert mails._send(CONTEXT, post, rewind) == 0
-    assert (states(), len(server.taken)) == (["sent"], 1)
+        assert mails._send(CONTEXT, post, frozen) == 0
+    assert [(row.state, row.due_at) for row in rows()] == [("sent", None)]
+    assert len(server.taken) == 1
 
 
 def test_no_transaction_is_open_while_somebody_is_asked(server, writing, monkeypatch):
