@@ -47,8 +47,10 @@ SETTINGS = settings(database=None, deadline=None, phases=[Phase.generate], suppr
 MOSTLY = st.sampled_from((True, True, True, False))
 ORDER = ("GET", "PUT", "POST", "PATCH", "DELETE")
 """What is only read comes first, what goes away goes last."""
-LATE = ("cancel", "deliver", "revoke")
-"""What leaves less to do to an order or a session."""
+LATE = ("cancel", "deliver", "revoke", "/me")
+"""What leaves less to do to an order, a session, an account."""
+LAST = "DELETE /api/v1/auth/me"
+"""Nobody signs in again whom that has erased."""
 
 
 class Signed(requests.auth.AuthBase):
@@ -104,6 +106,9 @@ class Explorer:
     def explore(self, callers: Sequence[Caller], known: Known, *, sound: int, broken: int) -> None:
         """Cases of every operation: so many that are as the document asks, so many that are not, by each in turn."""
         for each in self.operations():
+            if each.label == LAST:
+                for caller in callers:
+                    caller.renew()
             roles = each.definition.raw.get("x-roles", [])
             in_turn = [*callers, *[caller for caller in callers if caller.may(roles)] * 3]
             self._run(each.as_strategy(GenerationMode.POSITIVE), in_turn, known, sound)
