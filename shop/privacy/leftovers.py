@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from shop.contract import Event
+from shop.events.broker.parked import NEVER_TOO_OLD
 from shop.events.broker.sealing import NotBelieved, seal, unseal
 from shop.events.envelope import Envelope
 from shop.events.models import InboxEntry, OutboxEvent, ParkedMessage
@@ -70,7 +71,7 @@ def _erase_parked(context: str, customer_id: int) -> None:
 def _without_customer(message: Any, customer_id: int) -> dict[str, Any]:
     """The same batch, signed anew, with the customer's events emptied; nothing of one that nobody believes."""
     try:
-        envelopes = unseal(message)
+        envelopes = unseal(message, oldest=NEVER_TOO_OLD)
     except NotBelieved:
         envelopes = []
     if not envelopes:

@@ -36,6 +36,7 @@ def test_it_is_everything_in_the_words_of_the_operations(customers):
     assert found["auth"]["account"] == customer.send("GET", "auth/me").json
     assert found["auth"]["addresses"] == customer.send("GET", "auth/me/addresses").json["data"]
     assert [each["revoked_at"] for each in found["auth"]["sign_ins"]] == [None]
+    assert found["auth"]["password_reset"]["expires_at"] > found["auth"]["account"]["created_at"]
     assert found["catalog"] == {}
     listed = customer.send("GET", "ordering/orders?limit=100").json["data"]
     assert set(orders.values()) <= {order["id"] for order in listed}

@@ -108,5 +108,5 @@ def test_the_request_itself_takes_all_or_nothing(desk, settle):
         settle()
         assert places_of(word) == {word: []}, statement
         statement += 1
-    assert outcomes == sorted(outcomes, key=["whole", "erased", "answered"].index)
-    assert {"whole", "erased"} <= set(outcomes)
+    assert outcomes[0] == "whole"
+    assert "erased" in outcomes

@@ -34,6 +34,7 @@ def leave_traces(customer, desk, variant):
     """Everything a customer can store, and all that others can say of one; returns an order for each of its ends."""
     customer.send("POST", "auth/me/addresses", customer.address)
     customer.send("PATCH", "auth/me", {"name": f"{customer.word} name"})
+    assert customer.send("POST", "auth/password-reset", {"email": customer.email}).status == 202
     customer.send("PUT", f"ordering/cart/lines/{variant}", {"quantity": 2})
     orders = {"pending": customer.order(variant), "paid": customer.paid(variant)}
     orders |= {"shipped": customer.paid(variant), "delivered": customer.paid(variant)}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from contexts.auth.domain import MAX_ADDRESSES, Account, AddressCard
-from contexts.auth.models import TokenFamily
+from contexts.auth.models import PasswordReset, TokenFamily
 from contexts.auth.services.addresses import list_addresses
 from contexts.auth.services.customers import account_of
 from shop.gateway.tokens import TokenInvalidError
@@ -23,24 +23,31 @@ class SignIn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """All that is stored; the newest first."""
+    """All that is stored; the newest first.
+
+    Attributes:
+        reset_expires_at: Of the token for a new password that was asked for, if any.
+    """
 
     account: Account
     addresses: Sequence[AddressCard]
     sign_ins: Sequence[SignIn]
+    reset_expires_at: datetime | None
 
 
 def stored_about(*, customer_id: int) -> Stored | None:
-    """What is stored about a customer; None if there is no such account. Database: three reads on their shard."""
+    """What is stored about a customer; None if there is no such account. Database: four reads on their shard."""
     try:
         account = account_of(customer_id)
     except TokenInvalidError:
         return None
     families = TokenFamily.objects.on(customer_id).filter(account_id=customer_id, role=TokenFamily.Role.CUSTOMER)
+    resets = PasswordReset.objects.on(customer_id).filter(customer_id=customer_id)
     return Stored(
         account=account,
         addresses=list_addresses(customer_id=customer_id, limit=MAX_ADDRESSES, after=None).rows,
         sign_ins=[_sign_in(family) for family in families.order_by("-pk")],
+        reset_expires_at=resets.values_list("expires_at", flat=True).first(),
     )
 
 

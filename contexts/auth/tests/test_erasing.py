@@ -7,7 +7,7 @@ from django.db import OperationalError
 from django.test import Client
 
 from contexts.auth.contract import CustomerErased, SessionsRevoked
-from contexts.auth.models import Address, Customer, RefreshToken, TokenFamily
+from contexts.auth.models import Address, Customer, PasswordReset, RefreshToken, TokenFamily
 from contexts.auth.services import erase_what_is_left, erasing, sessions
 from contexts.auth.tests.people import (
     PASSWORD,
@@ -65,12 +65,13 @@ def left_of(tokens):
     return {
         "customer": Customer.objects.filter(pk=key).count(),
         "address": Address.objects.on(key).filter(customer_id=key).count(),
+        "reset": PasswordReset.objects.on(key).filter(customer_id=key).count(),
         "family": families.count(),
         "token": RefreshToken.objects.on(key).filter(family__account_id=key).count(),
     }
 
 
-NOTHING = {"customer": 0, "address": 0, "family": 0, "token": 0}
+NOTHING = {"customer": 0, "address": 0, "reset": 0, "family": 0, "token": 0}
 
 
 @pytest.fixture
@@ -79,6 +80,7 @@ def person(client):
     email = registered(client, name="Ada")["email"]
     tokens = tokens_of(post(client, "token", email=email, password=PASSWORD))
     assert add_address(client, tokens).status_code == 201
+    assert post(client, "password-reset", email=email).status_code == 202
     return email, tokens
 
 
