@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import pytest
 
-from shop.contract import Kind, Money, Service, atomic, query, saga
+from shop.contract import Event, Kind, Money, Service, atomic, query, saga
 from shop.services import provide, substitute
 from shop.services.registry import _providers
 from tests.kernel.probes import Parcel
@@ -271,3 +271,33 @@ def test_an_implementation_that_lacks_a_method_is_no_provider(kind, no_providers
     with pytest.raises(TypeError):
         provide(Kettle, kind())
     assert Kettle not in _providers
+
+
+def test_what_an_event_calls_personal_is_a_field_of_it():
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Cried(Event):
+        key: ClassVar[str] = "child_id"
+        shard_key: ClassVar[str] = "child_id"
+        personal: ClassVar[tuple[str, ...]] = ("why", "how")
+        child_id: str
+        why: str
+
+    with pytest.raises(TypeError, match=r"personal names \['how'\]"):
+        Cried.check()
+
+
+def test_operations_that_name_no_callers_have_those_of_their_context():
+    class OfAll(Service):
+        @query(callers=())
+        def asked(self, *, number: int) -> int: ...
+
+        @query(callers=("ordering",))
+        def told(self, *, number: int) -> int: ...
+
+    class OfTea(OfAll):
+        context = "tea"
+        callers = ("auth",)
+
+    found = {name: operation.callers for name, operation in OfTea.operations.items()}
+    assert found == {"asked": {"auth"}, "told": {"ordering"}}
+    assert OfAll.operations == {}

@@ -12,6 +12,7 @@ from shop.sharding.unique import (
     CreationVoided,
     ValueTaken,
     confirm,
+    free,
     mark_created,
     owner_of_value,
     release,
@@ -95,6 +96,23 @@ def test_every_step_may_be_repeated_by_the_same_target():
         confirm(CONTEXT, KIND, {"tea": owner})
         reserve(CONTEXT, KIND, {"tea": owner})
     assert state("tea") == (owner, "confirmed")
+
+
+def test_the_values_of_who_is_gone_are_free_whatever_their_kind_and_wherever_they_lie():
+    # given somebody with values of two kinds on every shard, and somebody else
+    gone, other = target(), target(RIGHT)
+    values = [f"{value} {number}" for value in VALUES for number in range(5 * SHARDS)]
+    reserve(CONTEXT, KIND, dict.fromkeys(values, gone))
+    reserve(CONTEXT, "email", {"tea": gone})
+    reserve(CONTEXT, KIND, {"tea": other})
+    create(gone)
+    confirm(CONTEXT, KIND, dict.fromkeys(values, gone))
+    # when the one is gone, and that is told twice
+    assert [free(CONTEXT, gone), free(CONTEXT, gone)] == [len(values) + 1, 0]
+    # then all of that is free, and the other's is not
+    assert {owner_of_value(CONTEXT, KIND, value) for value in values} == {None}
+    assert owner_of_value(CONTEXT, "email", "tea") is None
+    assert owner_of_value(CONTEXT, KIND, "tea") == other
 
 
 def test_a_confirmed_value_is_refused_to_others():
