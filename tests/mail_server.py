@@ -27,7 +27,6 @@ class MailServer:
     """
 
     taken: list[EmailMessage] = field(default_factory=list)
-    readers: list[str] = field(default_factory=list)
     replies: dict[str, str] = field(default_factory=dict)
     before_taken: Callable[[], None] = lambda: None
     hangs_up: bool = False
@@ -57,6 +56,9 @@ def running(port: int = 0) -> Iterator[MailServer]:
     class Listener(socketserver.ThreadingTCPServer):
         allow_reuse_address = daemon_threads = True
 
+        def handle_error(self, *_: object) -> None:
+            """Who sends mails may be killed at any line."""
+
     with Listener(("127.0.0.1", port), Session) as listener:
         server.port = listener.server_address[1]
         thread = Thread(target=listener.serve_forever, args=(0.02,), daemon=True)
@@ -67,29 +69,42 @@ def running(port: int = 0) -> Iterator[MailServer]:
 
 
 def _converse(server: MailServer, heard: Any, said: Any) -> None:
+    server.connections += 1
+
     def say(reply: str) -> None:
         said.write(f"{reply}\r\n".encode())
 
-    server.connections += 1
     say(server.replies.get("", "220 here"))
     while line := heard.readline().decode().strip():
         verb = line.split()[0].upper()
         if verb == "QUIT":
-            return say("221 bye")
-        if verb == "RCPT":
-            server.readers.append(line.partition("<")[2].partition(">")[0])
+            say("221 bye")
+            return
         if verb != "DATA" or "DATA" in server.replies:
             say(server.replies.get(verb, "250 ok"))
             continue
         say("354 go on")
-        text = b"".join(iter(heard.readline, LAST_LINE))
+        text = _until_the_end(heard)
         server.before_taken()
         if server.replies.get(".", TAKEN) == TAKEN:
             server.taken.append(message_from_bytes(text, policy=policy.default))
         if server.hangs_up:
-            return None
+            return
         say(server.replies.get(".", TAKEN))
-    return None
+
+
+def _until_the_end(heard: Any) -> bytes:
+    """The text of a mail.
+
+    Raises:
+        ConnectionError: Who sends it died in the middle.
+    """
+    lines = []
+    while (line := heard.readline()) != LAST_LINE:
+        if not line:
+            raise ConnectionError
+        lines.append(line)
+    return b"".join(lines)
 
 
 def send_what_waits(context: str) -> None:
