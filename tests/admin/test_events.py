@@ -344,6 +344,7 @@ def test_the_audit_is_shown_and_can_not_be_changed(root, reader, dead):
         ("requeue", {"events": " ".join(["1"] * 201)}, "200 at most"),
         ("requeue", {"entry": ["1 h"] * 201}, "200 at most"),
         ("requeue", {"entry": ["1"]}, "has no name"),
+        ("requeue", {"entry": ["1 a\0b"]}, "has no name"),
         ("requeue", {"entry": ["x h"]}, "x is no event"),
         ("requeue", {"since": "yesterday"}, "valid date"),
         ("requeue", {"topic": "x" * 121}, "at most 120"),

@@ -11,9 +11,10 @@ from shop.events.broker.sealing import OLDEST
 from shop.events.envelope import Envelope
 from shop.events.handlers import handler_named
 from shop.events.inbox import receive
+from shop.events.jobs import jobs_of
 from shop.events.models import ForgottenEvents, InboxEntry, OutboxEvent
 from shop.events.retention import forget_old_events, kept
-from shop.sharding import new_id, shard_atomic
+from shop.sharding import hosted_contexts, new_id, shard_atomic
 from shop.sharding.ids import key_made_at
 from tests.auditing import unfenced
 from tests.kernel.probes import ALIASES, CONTEXT, LAST, LEFT, RIGHT, copy_to, parcel_in
@@ -189,12 +190,21 @@ def test_where_the_latest_wins_it_is_remembered_as_long_as_an_earlier_one_waits(
 
 
 @pytest.mark.django_db(databases=ALIASES, transaction=True)
-def test_two_who_forget_at_once_forget_each_once(handle, place, in_threads):  # noqa: F811
+def test_two_who_forget_at_once_leave_right_marks(handle, place, in_threads, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(retention, "teller_of", lambda topic: "shop_catalog.parcel")
+    monkeypatch.setattr(retention, "BATCH", 2)
     handle()
     for bucket in range(LEFT, LEFT + 10):
         send(parcel_in(bucket), place, 1, 2, 3)
     work()
     later = days_after_the_outbox(200)
-    gone = in_threads(*[lambda: forget_old_events(CONTEXT, later)] * 2)
+    in_threads(*[lambda: forget_old_events(CONTEXT, later)] * 2)
+    forget_old_events(CONTEXT, later)  # what each had left to the other
     assert rows(OutboxEvent) + rows(InboxEntry) == []
-    assert sum(gone) >= 60
+    assert [mark.event_seq for mark in rows(ForgottenEvents)] == [3] * 10
+
+
+def test_it_is_a_job_of_every_context():
+    for context in hosted_contexts():
+        [job] = [job for job in jobs_of(context) if job.name == f"{context}.forget_old_events"]
+        assert job.seconds <= 60

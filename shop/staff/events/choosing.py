@@ -33,7 +33,7 @@ class TickedField(forms.Field):
         for row in value or ():
             number, _, name = row.partition(" ")
             found[name].append(_event_id(number))
-            if not 1 <= len(name) <= NAME_LETTERS:
+            if not (1 <= len(name) <= NAME_LETTERS and name.isprintable()):
                 raise ValidationError("A row has no name.")
         return found
 

@@ -80,7 +80,7 @@ def listing(request: HttpRequest, name: str) -> HttpResponse:
 
 
 @_for_staff
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def act(request: HttpRequest, name: str) -> HttpResponse:
     """Say which, see how many that is, say why, and have it done."""
     if name not in ACTS:
@@ -89,7 +89,7 @@ def act(request: HttpRequest, name: str) -> HttpResponse:
     if not isinstance(user, StaffUser) or not may_act(user):
         raise PermissionDenied
     form = wanted.form(request.POST) if request.method == "POST" else wanted.form(initial=request.GET.dict())
-    if request.method == "GET" or not form.is_valid():
+    if not form.is_bound or not form.is_valid():
         return _ask(request, wanted, form)
     counts = wanted.count(form.chosen())
     if not 0 < sum(counts.values()) <= wanted.most:
