@@ -9,7 +9,7 @@ import structlog
 
 from shop.events.envelope import Envelope
 from shop.events.handlers import Handler, handlers_of
-from shop.events.inbox import handling, receive
+from shop.events.inbox import acting_for, caused_by, receive
 from shop.events.retention import is_remembered
 from shop.sharding import alias_of, new_id, shard_atomic
 from shop.sharding.statements import Statement
@@ -82,9 +82,10 @@ def _together(batch: Sequence[Envelope], handler: Handler) -> bool:
     try:
         with shard_atomic(handler.context, key):
             new = _enter(batch, handler)
-            for envelope in {envelope.event_id: envelope for envelope in batch if envelope.event_id in new}.values():
-                with handling(envelope, handler):
-                    handler.run(envelope.open(handler.event_type))
+            with acting_for(handler):
+                for envelope in {each.event_id: each for each in batch if each.event_id in new}.values():
+                    with caused_by(envelope):
+                        handler.run(envelope.open(handler.event_type))
     except Exception as error:
         log.info("batch_taken_one_by_one", handler=handler.name, error=type(error).__name__)
         return False

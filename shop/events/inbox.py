@@ -54,9 +54,16 @@ def receive(envelope: Envelope, handler: Handler) -> None:
 
 
 @contextmanager
-def handling(envelope: Envelope, handler: Handler) -> Iterator[None]:
+def acting_for(handler: Handler) -> Iterator[None]:
+    """In the handler's context, for so long as it may take."""
+    with acting_as(handler.context), deadline(HANDLER_SECONDS):
+        yield
+
+
+@contextmanager
+def caused_by(envelope: Envelope) -> Iterator[None]:
     """On behalf of whoever caused the event, in its trace."""
-    with traced(envelope.traceparent), acting_as(handler.context), deadline(HANDLER_SECONDS):
+    with traced(envelope.traceparent):
         who, why = actor.set(envelope.actor), causation.set(f"{envelope.topic}:{envelope.event_id}")
         try:
             yield
@@ -67,7 +74,7 @@ def handling(envelope: Envelope, handler: Handler) -> Iterator[None]:
 
 def attempt(entry: InboxEntry, envelope: Envelope, handler: Handler, *, new: bool) -> None:
     """Run the handler once and record the outcome."""
-    with handling(envelope, handler):
+    with caused_by(envelope), acting_for(handler):
         try:
             _run(entry, envelope, handler, new=new)
         except _Repeated:
