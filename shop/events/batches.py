@@ -9,7 +9,7 @@ import structlog
 
 from shop.events.envelope import Envelope
 from shop.events.handlers import Handler, handlers_of
-from shop.events.inbox import acting_for, caused_by, receive
+from shop.events.inbox import acting_for, caused_by, new_entry, note_failure, receive
 from shop.events.retention import is_remembered
 from shop.sharding import alias_of, new_id, shard_atomic
 from shop.sharding.statements import Statement
@@ -67,13 +67,13 @@ def receive_all(envelopes: Sequence[Envelope], handler: Handler) -> None:
     for envelope in envelopes:
         by_alias[alias_of(handler.context, envelope.shard_key)].append(envelope)
     for batch in by_alias.values():
-        if not (handler.atomic and len(batch) > 1 and _together(batch, handler)):
+        if not (handler.atomic and _together(batch, handler)):
             for envelope in batch:
                 receive(envelope, handler)
 
 
 def _together(batch: Sequence[Envelope], handler: Handler) -> bool:
-    """Run the handler for all of them or for none; whether it did. One by one, each failure is its own."""
+    """Run the handler for all of them or for none; whether that is their fate. One by one, each failure is its own."""
     key, keys = batch[0].shard_key, list({envelope.key for envelope in batch})
     if handler.latest_wins or not all(is_remembered(envelope.event_id) for envelope in batch):
         return False
@@ -87,8 +87,11 @@ def _together(batch: Sequence[Envelope], handler: Handler) -> bool:
                     with caused_by(envelope):
                         handler.run(envelope.open(handler.event_type))
     except Exception as error:
-        log.info("batch_taken_one_by_one", handler=handler.name, error=type(error).__name__)
-        return False
+        if len(batch) > 1:
+            log.info("batch_taken_one_by_one", handler=handler.name, error=type(error).__name__)
+            return False
+        with caused_by(batch[0]), acting_for(handler):
+            note_failure(new_entry(batch[0], handler), batch[0], handler, error)
     return True
 
 

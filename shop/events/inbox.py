@@ -42,7 +42,7 @@ def receive(envelope: Envelope, handler: Handler) -> None:
     known = InboxEntry.objects.using(alias).filter(handler=handler.name, event_id=envelope.event_id)
     if known.exists():
         return
-    entry = _entry(envelope, handler)
+    entry = new_entry(envelope, handler)
     if not is_remembered(envelope.event_id):
         _leave_to_staff(entry, handler, envelope)
         return
@@ -80,7 +80,7 @@ def attempt(entry: InboxEntry, envelope: Envelope, handler: Handler, *, new: boo
         except _Repeated:
             log.info("event_repeated", handler=handler.name, event_id=str(envelope.event_id))
         except Exception as error:
-            _failed(entry, envelope, handler, error)
+            note_failure(entry, envelope, handler, error)
 
 
 class _Repeated(Exception):
@@ -116,7 +116,8 @@ def _claim(entry: InboxEntry, alias: str, *, new: bool) -> None:
         raise _Repeated
 
 
-def _failed(entry: InboxEntry, envelope: Envelope, handler: Handler, error: Exception) -> None:
+def note_failure(entry: InboxEntry, envelope: Envelope, handler: Handler, error: Exception) -> None:
+    """Record that a try has failed: another one follows, later each time, or it was the last."""
     away = is_away(error)
     entry.attempts += 0 if away else 1
     entry.reason = error.code if isinstance(error, ContextError) else type(error).__name__
@@ -172,7 +173,8 @@ def _later_done(alias: str, entry: InboxEntry) -> bool:
     return rows.filter(handler=entry.handler, key=entry.key, event_seq__gt=entry.event_seq, state=State.DONE).exists()
 
 
-def _entry(envelope: Envelope, handler: Handler) -> InboxEntry:
+def new_entry(envelope: Envelope, handler: Handler) -> InboxEntry:
+    """The event's entry at a handler, not stored yet and without a state."""
     return InboxEntry(
         id=new_id(handler.context, near=envelope.shard_key),
         handler=handler.name,
