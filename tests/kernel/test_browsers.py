@@ -190,8 +190,10 @@ def test_what_is_no_limit_is_told(given):
 
 
 def test_limits_have_defaults_one_by_one():
-    assert rate_limits(Env({})) == {"login": (10, 300), "auth": (600, 60)}
-    assert rate_limits(Env({"RATE_LIMITS": "auth=off, read=5/1"})) == {"login": (10, 300), "read": (5, 1)}
+    usual = {"login": (10, 300), "auth": (600, 60), "reset": (5, 3600)}
+    assert rate_limits(Env({})) == usual
+    changed = rate_limits(Env({"RATE_LIMITS": "auth=off, read=5/1"}))
+    assert changed == {"login": usual["login"], "reset": usual["reset"], "read": (5, 1)}
 
 
 def test_settings_of_the_edge_that_are_wrong_are_told_at_once(tmp_path):
