@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from tests.brokers import URLS
 from tests.e2e.brokered import brokered_shop
 from tests.e2e.people import PASSWORD, Customer
 
@@ -63,9 +64,10 @@ def test_every_worker_refuses_it_within_five_seconds(fresh_shop):
     assert ended_within_time(fresh_shop)
 
 
-def test_so_does_a_server_whose_events_are_handled_by_other_processes(tmp_path):
+@pytest.mark.parametrize("broker", URLS)
+def test_so_does_a_server_whose_events_are_handled_by_other_processes(tmp_path, broker):
     if os.environ["SHOP_TEST_ENGINE"] != "postgres":
         pytest.skip("SQLite files are served by one process: this runs in the other half of the suite")
-    with brokered_shop(tmp_path) as shop:
+    with brokered_shop(tmp_path, URLS[broker]) as shop:
         shop.start()
         assert ended_within_time(shop.server)
