@@ -46,13 +46,18 @@ class QoS(virtual.QoS):  # type: ignore[misc]  # kombu has no types
 
     def ack(self, delivery_tag: str) -> None:
         """Done with: Redis forgets it."""
-        self.channel.finish(delivery_tag)
-        super().ack(delivery_tag)
+        self._let_go(delivery_tag, again=False)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
         """Put it at the end of its queue again, or forget it."""
-        self.channel.finish(delivery_tag, again=requeue)
-        self._quick_ack(delivery_tag)
+        self._let_go(delivery_tag, again=requeue)
+
+    def _let_go(self, delivery_tag: str, *, again: bool) -> None:
+        try:
+            self.channel.finish(delivery_tag, again=again)
+        finally:  # if Redis did not hear of it, it is claimed no more, and soon somebody takes it
+            self._quick_ack(delivery_tag)
+            self.channel.room.set()
 
     def held(self) -> dict[str, list[str]]:
         """Entry IDs by queue."""
@@ -76,7 +81,7 @@ class Channel(virtual.Channel):  # type: ignore[misc]  # as above
         self._me = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._renew_at = 0.0
         self._looked_to: dict[str, bytes] = {}
-        self._room = threading.Event()
+        self.room = threading.Event()
         self._redis: Any = connection.open()  # its types say that each answer may be one to await
         self._redis.ping()
 
@@ -85,7 +90,7 @@ class Channel(virtual.Channel):  # type: ignore[misc]  # as above
         self._redis.sadd(_bindings(exchange), f"{routing_key} {queue}")
 
     def queue_delete(self, queue: str, *_: Any, **__: Any) -> None:
-        """Delete a queue with what is in it. Its bindings stay: there is nothing that they lead to."""
+        """Delete a queue with what is in it. Its bindings stay, and lead nowhere until it is declared again."""
         self._redis.delete(queue)
 
     def exchange_delete(self, exchange: str, *_: Any, **__: Any) -> None:
@@ -97,14 +102,12 @@ class Channel(virtual.Channel):  # type: ignore[misc]  # as above
     ) -> None:
         """Append to every queue that is bound, to all or to none; with ``mandatory`` it is told if there is none."""
         self._inplace_augment_message(message, exchange, routing_key)
-        queues = self._bound(exchange, routing_key) if exchange else [routing_key]
-        if queues:
-            text = json.dumps(message, separators=(",", ":"))
-            with self._redis.pipeline(transaction=True) as pipe:
-                for queue in queues:
-                    pipe.xadd(queue, {FIELD: text})
-                pipe.execute()
-        elif mandatory:
+        text = json.dumps(message, separators=(",", ":"))
+        with self._redis.pipeline(transaction=True) as pipe:
+            for queue in self._bound(exchange, routing_key) if exchange else [routing_key]:
+                pipe.xadd(queue, {FIELD: text}, nomkstream=True)
+            is_taken = any(pipe.execute())
+        if mandatory and not is_taken:
             for tell in self.events["basic_return"]:
                 tell(None, exchange, routing_key, message)
 
@@ -115,10 +118,10 @@ class Channel(virtual.Channel):  # type: ignore[misc]  # as above
             self._renew_at = time.monotonic() + RENEW_SECONDS
             for queue, entries in self.qos.held().items():
                 self._claim(queue, entries, idle_seconds=0)
-        self._room.clear()
+        self.room.clear()
         room = self.qos.can_consume_max_estimate() if self.qos.prefetch_count else 1
         if not room:
-            self._room.wait(min(timeout, BLOCK_SECONDS))
+            self.room.wait(min(timeout, BLOCK_SECONDS))
         queues = self._active_queues
         if not room or not queues:
             return False
@@ -137,7 +140,6 @@ class Channel(virtual.Channel):  # type: ignore[misc]  # as above
             pipe.xack(queue, GROUP, entry)
             pipe.xdel(queue, entry)
             pipe.execute()
-        self._room.set()
 
     def close(self) -> None:
         """Leave what is held to the others, at once; where Redis does not answer, they find it after some seconds."""

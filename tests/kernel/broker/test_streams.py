@@ -139,6 +139,19 @@ def test_what_is_put_back_comes_again(queue, workers, send):
     assert left(queue) == 1
 
 
+def test_what_could_not_be_acknowledged_goes_to_another(workers, send, monkeypatch):
+    send(1)
+    one, other = workers(prefetch=1), workers()
+    assert one.look() == [1]
+    # when Redis does not hear that it is done
+    with monkeypatch.context() as patch, pytest.raises(TimeoutError):
+        patch.setattr(streams.Channel, "finish", lambda *_, **__: (_ for _ in ()).throw(TimeoutError))
+        one.taken[0].ack()
+    # then its holder claims it no more, though it goes on
+    send(2)
+    eventually(lambda: 1 in other.look() or one.look().count(1) == 2)
+
+
 def test_an_entry_that_nobody_of_ours_wrote_is_shown_as_it_is(queue, workers):
     with Redis.from_url(URLS["Redis"]) as client:
         client.xadd(queue.name, {b"\xffodd": b"thing"})
@@ -158,5 +171,10 @@ def test_a_topic_goes_to_every_queue_that_is_bound_or_back_to_its_sender(queue, 
         assert (left(queue), left(second)) == (1, 1)
         producer = connection.Producer(on_return=lambda *told: returned.append(told[2]))
         producer.publish(1, exchange=queue.exchange, routing_key="ordering.forgotten.v1", mandatory=True)
+        assert returned == ["ordering.forgotten.v1"]
+        # when one of the queues is deleted, and then the other
         second.delete()
-    assert returned == ["ordering.forgotten.v1"]
+        for gone in (False, True):
+            producer.publish(1, exchange=queue.exchange, routing_key=TOPIC, mandatory=True)
+            assert (returned[1:] == [TOPIC], left(second)) == (gone, 0)
+            queue(connection.default_channel).delete()
