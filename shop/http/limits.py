@@ -22,6 +22,7 @@ from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from shop.contract import ContextError
+from shop.http.edge import edge_of
 from shop.observability.metrics import LIMITS_REFUSED
 
 log = structlog.get_logger(__name__)
@@ -182,7 +183,8 @@ class SignInAttempts:
 
 def network_of(request: HttpRequest) -> str:
     """Where a request comes from: the address, of IPv6 the /64 that one customer of a provider has."""
-    given = request.META.get("REMOTE_ADDR", "")
+    edge = edge_of(request)
+    given = edge.address if edge else request.META.get("REMOTE_ADDR", "")
     try:
         address = ip_address(given)
     except ValueError:

@@ -22,6 +22,12 @@ SERVICE_CALLS = Histogram(
     ("operation", "outcome"),
     buckets=(0.001, 0.005, 0.02, 0.1, 0.5, 2.0),
 )
+CONTEXT_RESTING = Gauge(
+    "shop_context_resting",
+    "Processes of this server that do not call a context that lives elsewhere, as it failed too often just now.",
+    ("context",),
+    multiprocess_mode="sum",
+)
 LIMITS_REFUSED = Counter(
     "shop_limits_refused_total",
     "Requests refused by a rate limit, by policy.",

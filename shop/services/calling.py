@@ -1,4 +1,4 @@
-"""What surrounds a call: which context acts, and how much time is left. Set at the edges, inherited inside."""
+"""What surrounds a call: which context acts, how much time is left, who asked. Set at the edges, inherited inside."""
 
 import time
 from collections.abc import Iterator
@@ -7,6 +7,10 @@ from contextvars import ContextVar
 
 _acting: ContextVar[str] = ContextVar("shop_acting_context", default="")
 _deadline: ContextVar[float | None] = ContextVar("shop_deadline", default=None)
+user_token: ContextVar[str] = ContextVar("shop_user_token", default="")
+"""The access token that the work began with: it travels along, and is verified by everybody. Empty in jobs."""
+is_first_hop: ContextVar[bool] = ContextVar("shop_first_hop", default=True)
+"""Whether this work was begun by a request or an event, and not by another process's call: only then calls repeat."""
 
 
 def acting_context() -> str:

@@ -1,6 +1,6 @@
-"""The key ring that signs what this shop vouches for, tokens and batches of events.
+"""The key rings that sign what this shop vouches for: access tokens and batches of events, and calls of each context.
 
-ES256 keys in a private JWKS file; the first one signs, all verify.
+ES256 keys in private JWKS files; the first one of each signs, all verify.
 """
 
 import json
@@ -31,15 +31,19 @@ class KeyRing:
         return {"keys": [_public_jwk(kid, key) for kid, key in self.public.items()]}
 
 
-def key_ring() -> KeyRing:
-    """The ring of this process; the file is made at first use and read again when it changes."""
-    path = Path(settings.SIGNING_KEYS)
+def key_ring(context: str = "") -> KeyRing:
+    """The ring of a context that is hosted here, or the shop's, which signs access tokens and is auth's own.
+
+    The file is made at first use and read again when it changes.
+    """
+    own = Path(settings.SHOP_HOME) / "keys" / f"{context}.jwks"
+    path = own if context not in ("", settings.STAFF_CONTEXT) else Path(settings.SIGNING_KEYS)
     if not path.exists():
         write_once(path, json.dumps({"keys": [_new_jwk()]}))
     return _read(path, path.stat().st_mtime_ns)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
 def _read(path: Path, _changed: int) -> KeyRing:
     entries = json.loads(path.read_text())["keys"]
     private: dict[str, Any] = {entry["kid"]: ECAlgorithm.from_jwk(entry) for entry in entries}

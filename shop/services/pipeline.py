@@ -86,8 +86,18 @@ def _check(name: str, operation: Operation, arguments: Mapping[str, Any]) -> Non
     left = remaining_seconds()
     if left is not None and left <= 0:
         raise DeadlineExceeded(detail=f"no time left to call {name}")
-    if acting_context() not in operation.callers:
-        raise NotAuthorized(detail=f"{acting_context() or 'nobody'} may not call {name}")
+    check_call(name, operation, arguments, acting_context())
+
+
+def check_call(name: str, operation: Operation, arguments: Mapping[str, Any], caller: str) -> None:
+    """What both sides look at: the caller itself, and whoever is called over HTTP.
+
+    Raises:
+        NotAuthorized: The contract does not name ``caller``.
+        BatchTooLarge: More items than it allows.
+    """
+    if caller not in operation.callers:
+        raise NotAuthorized(detail=f"{caller or 'nobody'} may not call {name}")
     for argument, value in arguments.items():
         if isinstance(value, Sequence) and not isinstance(value, str) and len(value) > operation.max_batch:
             raise BatchTooLarge(detail=f"{name}({argument}) takes at most {operation.max_batch} items")

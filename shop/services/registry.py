@@ -11,8 +11,11 @@ from shop.contract import Operation, Service, ServiceUnavailable
 from shop.contract.service import signature_types
 from shop.services.pipeline import call
 from shop.services.transport import Transport
+from shop.services.transport.http import Http
+from shop.services.transport.http.targets import target_of
 from shop.services.transport.local import Local
 from shop.services.transport.loopback import Loopback
+from shop.sharding.binding import bound_url
 
 _providers: dict[type[Service], Service] = {}
 _proxies: dict[type[Service], Service] = {}
@@ -41,16 +44,27 @@ def resolve[S: Service](interface: type[S]) -> S:
 
 
 def each[S: Service](interface: type[S]) -> dict[str, S]:
-    """Stand-ins for what every context of the shop provides of ``interface``, by context.
+    """Stand-ins for what every context of the shop provides of ``interface``, by context, wherever it lives.
 
     Raises:
-        ServiceUnavailable: One is not hosted here, and its part would be missing.
+        ServiceUnavailable: Of one nobody knows where it is, and its part would be missing.
     """
-    found = {own.context: own for own in _providers if issubclass(own, interface)}
+    found = {own.context: own for own in _contracts(interface)}
     for context in settings.KNOWN_CONTEXTS:
-        if context not in found:
-            raise ServiceUnavailable(detail=f"{context} is not hosted by this process")
+        if found.get(context) not in _providers and not (context in found and context in settings.CONTEXT_URLS):
+            raise ServiceUnavailable(detail=f"{context} is not hosted by this process, and has no URL")
     return {context: resolve(found[context]) for context in settings.KNOWN_CONTEXTS}
+
+
+def interfaces_of(context: str) -> dict[type[Service], Service]:
+    """What ``context`` provides in this process, with its providers."""
+    return {interface: provider for interface, provider in _providers.items() if interface.context == context}
+
+
+def _contracts[S: Service](interface: type[S]) -> list[type[S]]:
+    """Contracts that are an ``interface``: those that are provided here, before others of the same context."""
+    declared = [own for own in interface.__subclasses__() if "context" in vars(own)]
+    return sorted(declared, key=lambda own: own in _providers)
 
 
 def provider_in[S: Service](context: str, interface: type[S]) -> S:
@@ -97,11 +111,13 @@ def transport(kind: str, make: Callable[[Service], Transport]) -> Iterator[None]
 
 def _transport_of(interface: type[Service]) -> Transport:
     """Where the provider of ``interface`` is, now."""
-    provider = _providers.get(interface)
-    if provider is not None:
+    provider, elsewhere = _providers.get(interface), bound_url(interface.context)
+    if provider is not None and not elsewhere:
         return _transports[settings.SERVICE_TRANSPORT](provider)
-    # A context that lives elsewhere: its URL comes from the settings, and the HTTP transport takes its place here.
-    raise ServiceUnavailable(detail=f"{interface.context} is not hosted by this process")
+    url = elsewhere or settings.CONTEXT_URLS.get(interface.context, "")
+    if not url:
+        raise ServiceUnavailable(detail=f"{interface.context} is not hosted by this process, and has no URL")
+    return Http(target_of(interface.context, url))
 
 
 def _make_proxy(interface: type[Service]) -> Service:

@@ -20,6 +20,7 @@ from django.db import close_old_connections, connections
 from django.db.models.functions import Now
 
 from shop.sharding.asked import RequestsOfMinute
+from shop.sharding.binding import note_binding
 from shop.sharding.databases import aliases_of, home_of
 from shop.sharding.errors import ShardMapMissing
 from shop.sharding.generator import generator_of
@@ -79,9 +80,12 @@ class MapWatch:
         Database: the home.
         """
         known = known_maps().get(context)
-        present = ShardEpoch.objects.using(home_of(context)).values_list("epoch", flat=True).first()
-        if present is None:
+        row = ShardEpoch.objects.using(home_of(context)).values_list("epoch", "url").first()
+        if row is None:
             raise refused_map(context, NO_EPOCH)
+        present, url = row
+        if note_binding(context, url):
+            log.info("context_bound", context=context, elsewhere=bool(url))
         if known is None or known.epoch < present:
             known = load_shard_map(context)
         epoch, said_at = self._said.get(context, (0, -SAID_EACH_SECONDS))

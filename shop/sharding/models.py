@@ -110,12 +110,17 @@ class ShardMapEntry(KernelModel):
 
 
 class ShardEpoch(KernelModel):
-    """Number of the present map; one row."""
+    """Number of the present map; one row. ``url`` is where the context is answered instead of here, if it is.
+
+    ``bound`` counts the changes of that.
+    """
 
     home_only = True
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     epoch = models.BigIntegerField(default=1)
+    url = models.CharField(max_length=200, default="", db_default="", blank=True)
+    bound = models.BigIntegerField(default=0, db_default=0)
 
 
 class ShardProcess(KernelModel):

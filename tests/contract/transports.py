@@ -9,9 +9,10 @@ from shop.services.registry import transport
 from shop.services.transport import Call, Transport
 from shop.services.transport.local import Local
 from shop.services.transport.loopback import Loopback
+from tests.contract.over_http import OverHttp
 
-MAKERS: Final[dict[str, Callable[[Service], Transport]]] = {"local": Local, "loopback": Loopback}
-WAYS: Final = ("local", "loopback", "local, commands twice", "loopback, commands twice")
+MAKERS: Final[dict[str, Callable[[Service], Transport]]] = {"local": Local, "loopback": Loopback, "http": OverHttp}
+WAYS: Final = tuple(f"{kind}{twice}" for twice in ("", ", commands twice") for kind in MAKERS)
 
 
 class Twice:
@@ -48,11 +49,11 @@ class Twice:
 def travelling(way: str, settings: Any) -> Iterator[None]:
     """Let every call inside the block travel ``way``."""
     kind, _, twice = way.partition(", ")
-    settings.SERVICE_TRANSPORT = kind
+    settings.SERVICE_TRANSPORT = carrier = "loopback" if kind == "http" else kind
     make = MAKERS[kind]
 
     def made(provider: Service) -> Transport:
         return Twice(make(provider)) if twice else make(provider)
 
-    with transport(kind, made):
+    with transport(carrier, made):
         yield

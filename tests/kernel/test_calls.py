@@ -34,6 +34,7 @@ from shop.services import acting_as, acting_context, deadline, remaining_seconds
 from shop.services.models import Outcome
 from shop.services.pipeline import CallInsideTransaction
 from shop.sharding import ShardUnavailable, current_scope, home_atomic, key_of_bucket, new_id, shard_atomic
+from tests.contract.transports import MAKERS, travelling
 from tests.kernel.probes import ALIASES, CONTEXT, LEFT, RIGHT, Parcel, parcel_in
 
 COMMITTING = pytest.mark.django_db(databases=ALIASES, transaction=True)
@@ -166,9 +167,10 @@ class Depots(Depot):
         return Box(**{f: getattr(BOX, f) for f in BOX.__slots__} | {"big": parcel.weight})
 
 
-@pytest.fixture(params=["local", "loopback"])
+@pytest.fixture(params=MAKERS)
 def transport(request, settings):
-    settings.SERVICE_TRANSPORT = request.param
+    with travelling(request.param, settings):
+        yield
 
 
 @pytest.fixture

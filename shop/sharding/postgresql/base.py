@@ -12,6 +12,7 @@ from django.db.backends.base.base import NO_DB_ALIAS
 from django.db.backends.postgresql import base, creation
 
 from shop.sharding.asked import note_asked
+from shop.sharding.deadlines import statement_milliseconds
 from shop.sharding.postgresql.connection import Watched
 from shop.sharding.postgresql.pool import pool_of
 from shop.sharding.postgresql.prepared import PreparedCursor, Session, outlasts_transaction
@@ -102,6 +103,17 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self._begin_with(connection)
         self._holding = _here.holding
         self._holding.append(self)
+        self._limit()
+
+    def _limit(self) -> None:
+        """Have the server end statements when nobody waits for them any more, or no longer so."""
+        connection, left = cast(Watched, self.connection), statement_milliseconds()
+        if left is None and not connection.limited:
+            return
+        text = "RESET statement_timeout" if left is None else f"SET statement_timeout = {left}"
+        with self.wrap_database_errors:
+            psycopg.Cursor(connection).execute(text)
+        connection.limited = left is not None
 
     @override
     def ensure_connection(self) -> None:

@@ -41,6 +41,7 @@ class Watched(psycopg.Connection[TupleRow]):
         heard_at: When it was last answered; monotonic seconds.
         session: What is prepared on it.
         altered: Whether something was set or locked that outlasts a transaction.
+        limited: Whether its statements have to end by a moment, see `shop.sharding.deadlines`.
         idle_since: When it was last given back; monotonic seconds.
         place: Frees its place in the budget, should nobody close it.
     """
@@ -49,6 +50,7 @@ class Watched(psycopg.Connection[TupleRow]):
     most_seconds: float | None = None
     session: Session
     altered = False
+    limited = False
     idle_since = 0.0
     place: "weakref.finalize[Any, Any] | None" = None
 
