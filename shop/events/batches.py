@@ -42,8 +42,12 @@ ENTER_DONE: Final = Statement(
 """Entries of those events that have none; whoever enters one of them meanwhile is waited for."""
 
 
-def hand_over(envelopes: Sequence[Envelope]) -> list[str]:
+def hand_over(envelopes: Sequence[Envelope], *, context: str = "") -> list[str]:
     """Give events to all their handlers here; returns the topics that nobody here handles. Safe to repeat.
+
+    Args:
+        envelopes: Of any topics.
+        context: To those of this context only; all, where it is empty.
 
     Raises:
         OperationalError: An inbox can't be written. What was taken by then stays taken.
@@ -51,10 +55,14 @@ def hand_over(envelopes: Sequence[Envelope]) -> list[str]:
     by_topic: defaultdict[str, list[Envelope]] = defaultdict(list)
     for envelope in envelopes:
         by_topic[envelope.topic].append(envelope)
+    unknown: list[str] = []
     for topic, batch in by_topic.items():
-        for handler in handlers_of(topic):
+        handlers = [each for each in handlers_of(topic) if context in ("", each.context)]
+        for handler in handlers:
             receive_all(batch, handler)
-    return [topic for topic in by_topic if not handlers_of(topic)]
+        if not handlers:
+            unknown.append(topic)
+    return unknown
 
 
 def receive_all(envelopes: Sequence[Envelope], handler: Handler) -> None:

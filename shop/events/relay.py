@@ -21,9 +21,9 @@ log = structlog.get_logger(__name__)
 
 type Batch = tuple[str, Sequence[Envelope]]
 """A topic, and events of it."""
-type Carrier = Callable[[str, Sequence[Batch]], Iterator[bool]]
-"""Given the producing context and batches: of one after the other, as soon as that is sure, whether somebody has it.
-Raises `Away`."""
+type Carrier = Callable[[str, Sequence[Batch]], Iterator[bool | None]]
+"""Given the producing context and batches: of one after the other, as soon as that is sure, whether somebody has it;
+None: it has to come again. Raises `Away`."""
 
 BATCH: Final = 100
 CARRIED: Final = 1_000
@@ -63,7 +63,7 @@ def _carry(lease: Lease, events: Sequence[Envelope], carrier: Carrier) -> None:
     for event in events:
         by_topic[event.topic].append(event)
     batches = [(topic, batch) for topic, of_topic in by_topic.items() for batch in batched(of_topic, BATCH)]
-    carried, fates = carrier(context_of_alias(lease.alias), batches), list[bool]()
+    carried, fates = carrier(context_of_alias(lease.alias), batches), list[bool | None]()
     try:
         for _ in lease.held(batches, ids_of=lambda batch: _ids([batch])):
             fates.append(next(carried))
@@ -71,10 +71,11 @@ def _carry(lease: Lease, events: Sequence[Envelope], carrier: Carrier) -> None:
         done = list(zip(batches, fates, strict=False))
         lease.let_go(_ids(batches[len(done) :]))
         lease.let_go(
-            _ids([batch for batch, is_taken in done if is_taken or not handlers_of(batch[0])]),
+            _ids([batch for batch, fate in done if fate or (fate is False and not handlers_of(batch[0]))]),
             state=OutboxEvent.State.HANDED_OVER,
         )
-        _wait_for_queues(lease, [batch for batch, is_taken in done if not is_taken and handlers_of(batch[0])])
+        lease.let_go(_ids([batch for batch, fate in done if fate is None]), available_at=_in(POSTPONED_SECONDS))
+        _wait_for_queues(lease, [batch for batch, fate in done if fate is False and handlers_of(batch[0])])
 
 
 def _wait_for_queues(lease: Lease, batches: Sequence[Batch]) -> None:

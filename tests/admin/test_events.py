@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 
 from shop.events import standing
-from shop.events.broker.receiving import park
+from shop.events.broker.parked import park
 from shop.events.models import InboxEntry, OutboxEvent, ParkedMessage
 from shop.sharding import aliases_of, home_of, hosted_contexts, new_id, shard_atomic
 from shop.staff.events import acts

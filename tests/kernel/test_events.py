@@ -27,7 +27,7 @@ from shop.sharding import (
 from tests.auditing import unfenced
 from tests.brokers import URLS, namespace
 from tests.e2e.people import eventually
-from tests.kernel.hand_overs import EVERY_HAND_OVER, Brokered, Embedded
+from tests.kernel.hand_overs import EVERY_HAND_OVER, Brokered, ByHttp, Embedded
 from tests.kernel.probes import ALIASES, CONTEXT, LAST, LEFT, RIGHT, Parcel, parcel_in
 from tests.shards import ANOTHER_SHARD
 
@@ -131,8 +131,9 @@ def pass_time(seconds=60):
 def hand_over(request, settings):
     """How `work` hands over: the handlers are called, unless a test is of every hand-over."""
     kind = getattr(request, "param", "embedded")
-    if kind == "embedded":
-        _way.append(Embedded())
+    if kind in ("embedded", "HTTP"):
+        settings.CONTEXT_URLS = {} if kind == "embedded" else {CONTEXT: "http://elsewhere"}
+        _way.append(Embedded() if kind == "embedded" else ByHttp())
         yield
         _way.pop()
         return
@@ -143,7 +144,7 @@ def hand_over(request, settings):
         _way.pop().close()
 
 
-_way = [Embedded()]
+_way: list[Embedded | Brokered | ByHttp] = [Embedded()]
 
 
 def work():

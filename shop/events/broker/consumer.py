@@ -8,7 +8,8 @@ import structlog
 from celery.worker.consumer import Consumer as CelerysConsumer
 
 from shop.events.away import is_away
-from shop.events.broker.receiving import AGAIN_SECONDS, TASK, park
+from shop.events.broker.parked import park
+from shop.events.broker.receiving import AGAIN_SECONDS, TASK
 from shop.sharding.databases import leave_databases
 
 log = structlog.get_logger(__name__)

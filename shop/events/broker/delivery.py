@@ -1,7 +1,11 @@
-"""Delivery as the settings have it: in this process, or over the broker. The server and `manage.py relay` come in."""
+"""Delivery as the settings have it: here, over the broker, or over HTTP to contexts that live elsewhere.
+
+The server and `manage.py relay` come in.
+"""
 
 from django.conf import settings
 
+from shop.events.apart import Neighbours
 from shop.events.embedded import Embedded
 
 
@@ -13,7 +17,7 @@ def make_delivery(*, beside_relay: bool) -> Embedded:
             publishes.
     """
     if not settings.BROKER_URL:
-        return Embedded()
+        return Embedded(carriers=(lambda: Neighbours().send) if settings.CONTEXT_URLS else None)
     from shop.events.broker.app import make_app  # noqa: PLC0415  Celery takes 0.3 s to load, and most shops have none
     from shop.events.broker.sending import Sender  # noqa: PLC0415  the same
 

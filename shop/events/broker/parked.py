@@ -1,9 +1,11 @@
-"""What becomes of messages that could not be taken: taken after all, or thrown away by somebody who says why."""
+"""Messages that could not be taken, and what becomes of them: taken after all, or thrown away with a reason."""
 
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from django.db.models import Q, QuerySet
@@ -17,6 +19,19 @@ log = structlog.get_logger(__name__)
 
 NEVER_TOO_OLD: Final = timedelta(days=36_500)
 """Somebody has looked at it; and what an inbox may have forgotten has no effect by itself."""
+
+
+def park(message: Any, *, topic: str, reason: str, context: str = "") -> None:
+    """Keep a message that can't be taken where staff see it: at the home of ``context``, or of the first one hosted."""
+    text = json.dumps(message, sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    context = context or hosted_contexts()[0]
+    with home_atomic(context) as scope:
+        _, new = ParkedMessage.objects.using(scope.alias).get_or_create(
+            digest=digest, defaults={"topic": topic[:120], "reason": reason, "message": message}
+        )
+    if new:
+        log.error("message_parked", context=context, topic=topic, reason=reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,5 @@
 """What a worker does with a batch. When it returns every event's fate is in an inbox, and the batch acknowledged."""
 
-import hashlib
-import json
 import time
 from typing import Any, Final
 
@@ -10,9 +8,8 @@ from celery.exceptions import Reject
 
 from shop.events.away import is_away
 from shop.events.batches import hand_over
+from shop.events.broker.parked import park
 from shop.events.broker.sealing import NotBelieved, unseal
-from shop.events.models import ParkedMessage
-from shop.sharding import home_atomic, hosted_contexts
 
 log = structlog.get_logger(__name__)
 
@@ -46,16 +43,3 @@ def _take(message: Any) -> None:
         return
     for topic in hand_over(envelopes):
         park(message, topic=topic, reason="no handler here knows this topic")
-
-
-def park(message: Any, *, topic: str, reason: str) -> None:
-    """Keep a message that can't be taken, where staff see it."""
-    text = json.dumps(message, sort_keys=True)
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    context = hosted_contexts()[0]
-    with home_atomic(context) as scope:
-        _, new = ParkedMessage.objects.using(scope.alias).get_or_create(
-            digest=digest, defaults={"topic": topic[:120], "reason": reason, "message": message}
-        )
-    if new:
-        log.error("message_parked", context=context, topic=topic, reason=reason)

@@ -15,6 +15,7 @@ import jwt
 
 from shop.events.envelope import Envelope
 from shop.services.keys import key_ring
+from shop.services.public_keys import public_key
 
 VERSION: Final = 1
 AUDIENCE: Final = "shop.events"
@@ -39,7 +40,7 @@ class NotBelieved(Exception):
 def seal(producer: str, envelopes: Sequence[Envelope]) -> dict[str, Any]:
     """The message that carries ``envelopes``, signed by the context ``producer``."""
     events = json.dumps([envelope.to_json() for envelope in envelopes], separators=(",", ":"))
-    ring = key_ring()
+    ring = key_ring(producer)
     claims = {"iss": producer, "aud": AUDIENCE, "iat": int(time.time()), "sha256": _digest(events)}
     token = jwt.encode(claims, ring.private[ring.signing], algorithm=ALGORITHM, headers={"kid": ring.signing})
     return {"version": VERSION, "token": token, "events": events}
@@ -75,7 +76,8 @@ def unseal(message: Sealed, *, oldest: timedelta = OLDEST) -> list[Envelope]:
 
 def _claims(token: Any) -> dict[str, Any]:
     try:
-        key = key_ring().public[jwt.get_unverified_header(token)["kid"]]
+        kid = jwt.get_unverified_header(token)["kid"]
+        key = public_key(jwt.decode(token, options={"verify_signature": False})["iss"], kid)
         needed = {"require": ["iss", "aud", "iat", "sha256"], "verify_iat": False}
         return jwt.decode(token, key, algorithms=[ALGORITHM], audience=AUDIENCE, options=needed)  # type: ignore[arg-type]
     except (jwt.PyJWTError, KeyError, TypeError, AttributeError):

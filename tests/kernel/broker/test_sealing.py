@@ -34,9 +34,9 @@ def test_what_was_sealed_comes_out_in_its_order():
     assert unseal(json.loads(json.dumps(seal("catalog", batch)))) == batch
 
 
-def signed(key=None, **changes):
+def signed(key=None, by="", **changes):
     """A batch of one event whose claims were changed before it was signed."""
-    message, ring = seal("catalog", [EVENT]), key_ring()
+    message, ring = seal("catalog", [EVENT]), key_ring(by or changes.get("iss", "catalog"))
     claims = {**jwt.decode(message["token"], options={"verify_signature": False}), **changes}
     token = jwt.encode(claims, key or ring.private[ring.signing], algorithm="ES256", headers={"kid": ring.signing})
     return {**message, "token": token}
@@ -62,6 +62,8 @@ FORGED = {
         "not signed by this shop",
     ),
     "another's key": (lambda: signed(ec.generate_private_key(ec.SECP256R1())), "not signed by this shop"),
+    "another context's key": (lambda: signed(by="ordering"), "not signed by this shop"),
+    "a context that there is not": (lambda: signed(by="ordering", iss="../auth"), "not signed by this shop"),
     "a token for somebody else": (lambda: signed(aud="shop"), "not signed by this shop"),
     "fifteen days old": (lambda: signed(iat=int(time.time()) - 15 * DAY), "too old"),
     "of tomorrow": (lambda: signed(iat=int(time.time()) + DAY), "from the future"),
