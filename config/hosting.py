@@ -10,11 +10,14 @@ from shop.contract import Service
 from shop.settings import Env
 
 KNOWN_CONTEXTS: Final = ("auth", "catalog", "ordering")
+NONE: Final = "none"
 
 
 def hosted_contexts(env: Env) -> tuple[str, ...]:
-    """``CONTEXTS`` in the order of their stream; unset: all."""
+    """``CONTEXTS`` in the order of their stream; unset: all. ``none``: a gateway, which sends requests on."""
     given = env.words("CONTEXTS", KNOWN_CONTEXTS)
+    if given == (NONE,):
+        return ()
     for name in given:
         if name not in KNOWN_CONTEXTS:
             env.problems.append(f"CONTEXTS: {name!r} is no context; there are {', '.join(KNOWN_CONTEXTS)}")
@@ -33,7 +36,16 @@ def urls_of_others(env: Env, hosted: tuple[str, ...]) -> dict[str, str]:
             env.problems.append(f"{name.upper()}_URL: {name} is hosted here, so it can't live elsewhere too")
         if not url.startswith(("http://", "https://")):
             env.problems.append(f"{name.upper()}_URL: must be an http(s) address")
+    if not hosted and not env.problems:
+        missing = [f"{name.upper()}_URL" for name in KNOWN_CONTEXTS if name not in urls]
+        env.problems.extend(f"{name}: a gateway has to know where every context lives" for name in missing)
     return urls
+
+
+def know_contracts() -> None:
+    """Load what every context promises, hosted here or not: one that lives elsewhere is called by it."""
+    for name in KNOWN_CONTEXTS:
+        import_string(f"contexts.{name}.contract.__name__")
 
 
 def switched_off(env: Env) -> frozenset[str]:

@@ -8,7 +8,7 @@ from django.utils.csp import CSP
 from django.utils.module_loading import import_string
 
 from config.broker import broker_namespace, broker_url
-from config.hosting import KNOWN_CONTEXTS, hosted_contexts, switched_off, urls_of_others
+from config.hosting import KNOWN_CONTEXTS, hosted_contexts, know_contracts, switched_off, urls_of_others
 from config.limiting import rate_limits, redis_url
 from config.mailing import mailers, mails_from
 from config.origins import ANY, allowed_origins, public_url
@@ -24,6 +24,7 @@ SHOP_HOME = Path(env.text("SHOP_HOME") or home_of_run(env) or BASE_DIR / "var").
 
 CONTEXTS = hosted_contexts(env)
 CONTEXT_URLS = urls_of_others(env, CONTEXTS)
+know_contracts()
 _fragments: list[Fragment] = [import_string(f"contexts.{name}.settings.fragment")(env) for name in CONTEXTS]
 
 # ---- databases: no `default` to fall back to -----------------------------------------------------------------
@@ -111,6 +112,7 @@ AUTH_PASSWORD_VALIDATORS = [
 # ---- services and events -------------------------------------------------------------------------------------
 SERVICE_TRANSPORT = env.choice("SERVICE_TRANSPORT", "local", ("local", "loopback"))
 SERVICE_KILL_SWITCH = switched_off(env)
+SERVICE_FACE = env.flag("SERVICE_FACE") or bool(CONTEXT_URLS)
 BROKER_URL = broker_url(env)
 BROKER_NAMESPACE = broker_namespace(env)
 EVENTS_KEPT_DAYS = env.integer("EVENTS_KEPT_DAYS", 30, low=1, high=3_650)
@@ -129,6 +131,7 @@ REDIS_URL = redis_url(env)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1 << 20
 HOST = env.text("HOST", "127.0.0.1")
 PORT = env.integer("PORT", 8000, low=1, high=65_535)
+SHARE_PORT = env.flag("SHARE_PORT")
 # PostgreSQL gives 97 unless told otherwise: enough for two workers and a command beside them.
 DATABASE_CONNECTIONS = env.integer("DATABASE_CONNECTIONS", 30, low=4, high=10_000)
 SERVER_WORKERS = env.integer("SERVER_WORKERS", 1 if "sqlite3" in SHOP_ENGINES else min(2, processors()), low=1, high=64)

@@ -17,11 +17,14 @@ application = make_application()
 
 from shop.events.broker.delivery import make_delivery  # noqa: E402  models load after the application is set up
 from shop.gateway.revocation import RevocationWatch  # noqa: E402  the same
+from shop.services.public_keys import KeyWatch  # noqa: E402  the same
 
 delivery = make_delivery(beside_relay=True)
 delivery.start()
 watch = RevocationWatch()
 watch.start()
+key_watch = KeyWatch()
+key_watch.start()
 application.senders.start()
 atexit.register(delivery.stop)
 atexit.register(watch.stop)

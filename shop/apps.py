@@ -20,9 +20,11 @@ class ShopConfig(AppConfig):
     def ready(self) -> None:
         """Wire what needs all rooms."""
         from shop.events.figures import declare_figures
+        from shop.gateway.proxy.readiness import declare_contexts
         from shop.invariants.events import declare_events
         from shop.invariants.placement import declare_placement
         from shop.mail.figures import declare_mails
+        from shop.services.contracts.handshake import declare_handshake
         from shop.sharding.map_watch import watch_maps
         from shop.sharding.readiness import declare_readiness
 
@@ -30,6 +32,8 @@ class ShopConfig(AppConfig):
         pre_migrate.connect(_make_way, dispatch_uid="shop.make_way")
         post_migrate.connect(_introduce, dispatch_uid="shop.introduce")
         declare_readiness()
+        declare_handshake()
+        declare_contexts()
         watch_maps()
         declare_figures()
         declare_events()

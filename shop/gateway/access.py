@@ -9,9 +9,10 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from shop.contract import Principal
-from shop.gateway.headers import protect
+from shop.gateway.headers import INTERNAL, protect
 from shop.gateway.routes import context_at
 from shop.gateway.tokens import PREFIXES
+from shop.http.edge import edge_of
 from shop.observability.logs import RequestLog
 from shop.observability.metrics import METHODS, UNKNOWN, count_request
 from shop.observability.trace import traced
@@ -29,7 +30,7 @@ def trace_requests(get_response: Next) -> Next:
     def middleware(request: HttpRequest) -> HttpResponseBase:
         started = time.perf_counter()
         structlog.contextvars.clear_contextvars()  # what the thread's last request bound is not ours
-        with traced() as trace, asking() as asked:
+        with traced(_parent(request)) as trace, asking() as asked:
             answer = get_response(request)
             principal: Principal | None = getattr(request, "principal", None)
             answer["X-Request-ID"] = trace
@@ -39,6 +40,14 @@ def trace_requests(get_response: Next) -> Next:
         return answer
 
     return middleware
+
+
+def _parent(request: HttpRequest) -> str:
+    """The trace of a call between contexts, or of what came through the gateway; nobody else makes his own."""
+    if request.path_info.startswith(INTERNAL):
+        return str(request.META.get("HTTP_TRACEPARENT", ""))
+    edge = edge_of(request)
+    return edge.traceparent if edge else ""
 
 
 def _tell(request: HttpRequest, answer: HttpResponseBase, principal: Principal | None, seconds: float) -> str:

@@ -17,7 +17,7 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.security import SecurityMiddleware
 from django.utils.deprecation import MiddlewareMixin
 
-from shop.gateway.headers import API
+from shop.gateway.headers import FOR_PROGRAMS
 
 if TYPE_CHECKING:
     _Middleware = MiddlewareMixin
@@ -29,7 +29,7 @@ class _OnPages(_Middleware):
     """Steps aside for the API."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if request.path_info.startswith(API):
+        if request.path_info.startswith(FOR_PROGRAMS):
             return self.get_response(request)  # type: ignore[return-value]  # synchronous, as the server is
         return super().__call__(request)  # type: ignore[return-value]  # the same
 

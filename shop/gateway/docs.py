@@ -9,8 +9,10 @@ from django.shortcuts import render
 from django.utils.csp import CSP, build_policy
 from django.views.decorators.http import etag
 
-from shop.gateway.openapi import as_json
+from shop.contract import ServiceUnavailable
+from shop.gateway.openapi import whole_document
 from shop.gateway.reading import read_only
+from shop.http.problems import problem_of
 
 CACHE_SECONDS: Final = 300
 OF_THE_PAGE: Final[dict[str, list[str]]] = {
@@ -20,11 +22,16 @@ OF_THE_PAGE: Final[dict[str, list[str]]] = {
 
 
 def _version(_request: HttpRequest, context: str = "") -> str | None:
-    return f'"{hashlib.sha256(as_json(context)).hexdigest()[:32]}"' if _is_known(context) else None
+    if not _is_known(context):
+        return None
+    try:
+        return f'"{hashlib.sha256(whole_document(context)).hexdigest()[:32]}"'
+    except ServiceUnavailable:
+        return None
 
 
 def _is_known(context: str) -> bool:
-    return not context or context in settings.CONTEXTS
+    return not context or context in settings.CONTEXTS or context in settings.CONTEXT_URLS
 
 
 @read_only
@@ -33,12 +40,16 @@ def openapi(_request: HttpRequest, context: str = "") -> HttpResponse:
     """The document of a context, or of all.
 
     Raises:
-        Http404: The context is not hosted here.
+        Http404: There is no such context.
     """
     if not _is_known(context):
         raise Http404
     headers = {"Cache-Control": f"public, max-age={CACHE_SECONDS}"}
-    return HttpResponse(as_json(context), content_type="application/json", headers=headers)
+    try:
+        found = whole_document(context)
+    except ServiceUnavailable as error:
+        return problem_of(error)
+    return HttpResponse(found, content_type="application/json", headers=headers)
 
 
 @read_only

@@ -6,6 +6,8 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 API: Final = "/api/"
+INTERNAL: Final = "/_svc/"
+FOR_PROGRAMS: Final = (API, INTERNAL)
 OF_API: Final = (
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
@@ -22,7 +24,7 @@ def protect(request: HttpRequest, answer: HttpResponseBase, *, personal: bool) -
     """
     if personal:
         answer["Cache-Control"] = "no-store"
-    if request.path_info.startswith(API):
+    if request.path_info.startswith(FOR_PROGRAMS):
         for name, value in OF_API:
             answer[name] = value
         answer.setdefault("Content-Security-Policy", NOTHING)

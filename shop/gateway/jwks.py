@@ -5,10 +5,13 @@
 
 from typing import Any, Final
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from shop.contract import ServiceUnavailable
 from shop.gateway.reading import read_only
-from shop.services.keys import key_ring
+from shop.http.problems import problem_of
+from shop.services.public_keys import published
 
 CACHE_SECONDS: Final = 300
 PATH: Final = "/.well-known/jwks.json"
@@ -50,5 +53,8 @@ SCHEMAS: Final[dict[str, Any]] = {
 
 @read_only
 def jwks(_request: HttpRequest) -> HttpResponse:
-    """The ring's public half, to be kept no longer than a new key is published before its first use."""
-    return JsonResponse(key_ring().jwks(), headers={"Cache-Control": f"public, max-age={CACHE_SECONDS}"})
+    """The public half of auth's ring, wherever it is; kept no longer than a new key is published before it is used."""
+    found = published(settings.STAFF_CONTEXT)
+    if not found["keys"]:
+        return problem_of(ServiceUnavailable(detail="auth does not say its keys"))
+    return JsonResponse(dict(found), headers={"Cache-Control": f"public, max-age={CACHE_SECONDS}"})

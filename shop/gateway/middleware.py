@@ -14,12 +14,16 @@ from django.http.response import HttpResponseBase
 from shop.contract import ForbiddenError, Principal, UnauthenticatedError
 from shop.events.publishing import actor
 from shop.gateway.body import check_body
+from shop.gateway.proxy.forwarding import forward
 from shop.gateway.routes import Key, Route, Who, context_at, methods_of
 from shop.gateway.tokens import verify
+from shop.http.edge import edge_of
 from shop.http.idempotency import Claim, claim, fingerprint_of, finish
 from shop.http.limits import Standing, limits, network_of, show_standing
 from shop.http.problems import MalformedRequest, problem, problem_of
 from shop.services import acting_as, deadline
+from shop.services.calling import user_token
+from shop.sharding.binding import bound_url
 
 type Next = Callable[[HttpRequest], HttpResponseBase]
 
@@ -52,19 +56,22 @@ class Pipeline:
             except Exception as error:
                 return problem_of(error)
 
-    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponseBase | None:
         """Answer with a problem, or let the view run."""
         match = request.resolver_match
         methods = methods_of(match.route) if match else {}
         if not methods:
             return None
+        context = context_at(match.route if match else "")
+        if (url := bound_url(context)) and edge_of(request) is None:  # who sent it here has looked where it belongs
+            return forward(context, url, request)
         route = methods.get("GET" if request.method == "HEAD" else request.method or "")
         if route is None:
             allowed = {"Allow": ", ".join(sorted({*methods, "HEAD"} if "GET" in methods else methods))}
             return problem(405, "method_not_allowed", f"{request.method} is not possible here", headers=allowed)
         request.method = route.method  # for the views; the server sends only the head of what they answer to HEAD
         try:
-            return self._admit(request, route, context_at(match.route if match else ""))
+            return self._admit(request, route, context)
         except Exception as error:
             return problem_of(error)
 
@@ -86,6 +93,8 @@ class Pipeline:
             return None
         token = actor.set(principal.id)
         stack.callback(actor.reset, token)
+        bearer = user_token.set(request.META["HTTP_AUTHORIZATION"][len(SCHEME) :].strip(" \t"))
+        stack.callback(user_token.reset, bearer)
         key = _key_of(request, route)
         if key is None:
             return None

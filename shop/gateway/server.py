@@ -7,8 +7,9 @@ import gc
 import multiprocessing
 import sys
 import threading
+import time
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from granian import Granian
 from granian.constants import Interfaces
@@ -30,6 +31,20 @@ HEADER_BYTES: Final = 65_536
 """Of a request's head; more is answered 431."""
 HEADER_MILLISECONDS: Final = 10_000
 """For a request's head to come; the connection is closed then."""
+RESPAWN_SECONDS: Final = 1.0
+
+
+class Respawned(dict[int, float]):
+    """When each worker was last begun anew, for granian, which ends the server where one dies twice within 5.5 s.
+
+    Whoever kills workers, the kernel when memory is short, may well do it twice; the others are at work, and go on.
+    Here each comes back, one that dies again at once after a moment's rest.
+    """
+
+    def get(self, worker: int, default: Any = None) -> Any:
+        """Nothing, after that rest."""
+        time.sleep(max(0.0, super().get(worker, 0.0) + RESPAWN_SECONDS - time.monotonic()))
+        return default
 
 
 def serve(address: str) -> None:
@@ -53,6 +68,7 @@ def serve(address: str) -> None:
         static_path_route=[f"{settings.STATIC_URL}{folder.name}" for folder in folders],
         static_path_mount=folders,
     )
+    server.respawned_wrks = Respawned()
     server.serve()
 
 

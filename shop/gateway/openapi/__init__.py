@@ -5,6 +5,7 @@ table, which is the one place that says who may call what and with which refusal
 """
 
 from shop.gateway.openapi.document import as_json, document
+from shop.gateway.openapi.merging import whole_document
 from shop.gateway.openapi.problem_page import problem_page
 
-__all__ = ["as_json", "document", "problem_page"]
+__all__ = ["as_json", "document", "problem_page", "whole_document"]

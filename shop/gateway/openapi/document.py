@@ -1,7 +1,7 @@
 """The document as a whole: operations of the route table, components of the dialects, put together and rendered."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -32,10 +32,21 @@ def document(context: str = "") -> Json:
     contexts = (context,) if context else settings.CONTEXTS
     for name in contexts:
         _add_context(name, paths, schemas)
-    responses = _share_responses(paths)
+    return framed(contexts, paths, schemas, _share_responses(paths), title=f"Shop: {context}" if context else "Shop")
+
+
+def framed(
+    contexts: Iterable[str],
+    paths: Mapping[str, Json],
+    schemas: Mapping[str, Json],
+    responses: Mapping[str, Json],
+    *,
+    title: str = "Shop",
+) -> Json:
+    """A document of its parts, each in the order of its names."""
     return {
         "openapi": "3.1.0",
-        "info": {"title": f"Shop: {context}" if context else "Shop", "version": "1", "license": {"name": "MIT"}},
+        "info": {"title": title, "version": "1", "license": {"name": "MIT"}},
         "servers": [{"url": "/"}],
         "tags": [{"name": name} for name in contexts],
         "paths": {path: paths[path] for path in sorted(paths)},

@@ -64,6 +64,8 @@ class Command(BaseCommand):
         if any(unapplied(alias) for alias in all_aliases()):
             self.console.print("migrating")
             call_command("migrate_contexts", stdout=sys.stderr)
+        if not settings.CONTEXTS:
+            return
         _refuse_bad_keys()
         if demo and settings.DEMO_LOADER:
             self._load_demo()
@@ -106,6 +108,8 @@ def _free_address() -> str:
         family, *_, place = min(found, key=lambda each: each[0] != socket.AF_INET)
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if settings.SHARE_PORT and hasattr(socket, "SO_REUSEPORT"):
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             probe.bind(place)
     except OSError as error:
         reason = f"can't listen on {settings.HOST}:{settings.PORT}: {error.strerror or error}"

@@ -1,0 +1,77 @@
+"""The document of contexts that live elsewhere, as they say it, put together with that of those hosted here."""
+
+import json
+import time
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final
+
+from django.conf import settings
+
+from shop.contract import ServiceUnavailable
+from shop.gateway.openapi.components import SHARED
+from shop.gateway.openapi.document import Clash, Json, as_json, framed
+from shop.services.transport.http.connections import NoAnswer, NotSent
+from shop.services.transport.http.targets import target_of
+
+KEPT_SECONDS: Final = 60.0
+WAIT_SECONDS: Final = 5.0
+OK: Final = 200
+
+_kept: Final[dict[str, tuple[float, bytes]]] = {}
+
+
+def whole_document(context: str = "") -> bytes:
+    """OpenAPI of one context, or of all of the shop, whoever hosts them.
+
+    Raises:
+        ServiceUnavailable: One that lives elsewhere does not answer, and was not asked before.
+        Clash: The parts do not fit together.
+    """
+    if context in settings.CONTEXTS or not settings.CONTEXT_URLS:
+        return as_json(context)
+    if context:
+        return _asked(context)
+    told = {*settings.CONTEXTS, *settings.CONTEXT_URLS}
+    here: tuple[str, ...] = tuple(name for name in settings.KNOWN_CONTEXTS if name in told)
+    return _joined(here, tuple(as_json(name) if name in settings.CONTEXTS else _asked(name) for name in here))
+
+
+@lru_cache(maxsize=2)
+def _joined(contexts: tuple[str, ...], parts: tuple[bytes, ...]) -> bytes:
+    return json.dumps(merged(list(contexts), [json.loads(part) for part in parts]), ensure_ascii=False).encode()
+
+
+def merged(contexts: list[str], parts: list[Json]) -> Json:
+    """One document of the documents of ``contexts``."""
+    paths: dict[str, Json] = {}
+    schemas: dict[str, Json] = dict(SHARED["schemas"])
+    responses: dict[str, Json] = {}
+    for part in parts:
+        _add(paths, part["paths"])
+        _add(schemas, part["components"]["schemas"])
+        _add(responses, part["components"]["responses"])
+    return framed(contexts, paths, schemas, responses)
+
+
+def _add(known: dict[str, Json], more: Mapping[str, Json]) -> None:
+    for name, shape in more.items():
+        if known.setdefault(name, shape) != shape:
+            raise Clash(f"two contexts mean different things by {name}")
+
+
+def _asked(context: str) -> bytes:
+    """What a context says, at most a minute ago; what it said before, where it does not answer."""
+    at, known = _kept.get(context, (0.0, b""))
+    if known and time.monotonic() < at + KEPT_SECONDS:
+        return known
+    target = target_of(context, settings.CONTEXT_URLS[context])
+    try:
+        answer = target.connections.send("GET", f"/api/v1/{context}/openapi.json", b"", {}, seconds=WAIT_SECONDS)
+        found = answer.body if answer.status == OK else known
+    except (NotSent, NoAnswer):
+        found = known
+    if not found:
+        raise ServiceUnavailable(detail=f"{context} does not say its part of the document")
+    _kept[context] = time.monotonic(), found
+    return found

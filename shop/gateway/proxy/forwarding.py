@@ -1,0 +1,128 @@
+"""One request to a context that lives elsewhere, over kept-alive connections; its answer is passed on as it comes."""
+
+import time
+from typing import Final
+
+import structlog
+from django.conf import settings
+from django.http import HttpRequest, StreamingHttpResponse
+from django.http.request import UnreadablePostError
+from django.http.response import HttpResponseBase
+from django.urls import URLPattern, path
+from django.views.decorators.csrf import csrf_exempt
+
+from shop.contract import DeadlineExceeded, NotFoundError, ServiceUnavailable, UnavailableError
+from shop.gateway.proxy.hygiene import towards_client, towards_context
+from shop.http.edge import HEADER, Edge, edge_of, told
+from shop.http.problems import problem, problem_of
+from shop.observability.trace import traceparent
+from shop.services.transport.http.connections import NoAnswer, NotSent, Streamed
+from shop.services.transport.http.targets import Target, target_of
+
+log = structlog.get_logger(__name__)
+
+WAIT_SECONDS: Final = 20.0
+"""Longer than any operation may take: the context itself says so in time."""
+PAUSE_SECONDS: Final = 0.1
+AGAIN: Final = frozenset({502, 503, 504})
+DOTS: Final = frozenset({".", ".."})
+SAFE: Final = frozenset({"GET", "HEAD"})
+
+
+def mount_proxy(context: str) -> URLPattern:
+    """All addresses of a context that lives elsewhere."""
+
+    @csrf_exempt
+    def view(request: HttpRequest, **_: str) -> HttpResponseBase:
+        return forward(context, settings.CONTEXT_URLS[context], request)
+
+    return path(f"api/v1/{context}/<path:rest>", view)
+
+
+def forward(context: str, url: str, request: HttpRequest) -> HttpResponseBase:
+    """Pass a request on, and its answer back; once more if nobody was there, or it does no harm."""
+    try:
+        answer = _asked(context, url, request)
+    except Exception as error:
+        return _refusal(context, error)
+    headers = towards_client(answer.headers)
+    found = StreamingHttpResponse(answer.chunks(), status=answer.status, headers=headers)
+    if "content-type" not in {name.lower() for name in headers}:
+        del found["Content-Type"]  # Django's own guess
+    found._resource_closers.append(answer.close)  # type: ignore[attr-defined]  # whoever goes away ends it
+    return found
+
+
+def _asked(context: str, url: str, request: HttpRequest) -> Streamed:
+    """The answer's beginning, where there is nothing against asking.
+
+    Raises:
+        UnavailableError: The context can't be asked, or does not answer.
+        NotFoundError: The address leads out of the context's.
+        RequestDataTooBig, UnreadablePostError, ValueError: The client's fault; nobody was asked.
+    """
+    if edge_of(request) is not None:  # the gateway has a wrong URL: no circles
+        raise UnavailableError(detail=f"{context} is not hosted here")
+    if DOTS & set(request.path_info.split("/")):  # whoever stands behind might take them for a way up
+        raise NotFoundError(detail="there is nothing at this address")
+    len(request.body)  # read now, or refused
+    target = target_of(context, url)
+    target.budget.earn()
+    with target.place():
+        return _sent(target, request)
+
+
+def _refusal(context: str, error: Exception) -> HttpResponseBase:
+    if isinstance(error, UnavailableError):
+        log.warning("context_away", of=context, reason=error.code)
+        return problem(503, UnavailableError.code, error.detail)  # the one code that every operation documents
+    if isinstance(error, UnreadablePostError):
+        return problem(400, "malformed_json", "the body broke off")
+    if isinstance(error, ValueError):
+        return problem(400, "bad_request", "a header or the address can't be sent on")
+    return problem_of(error)
+
+
+def _sent(target: Target, request: HttpRequest) -> Streamed:
+    """The answer's beginning.
+
+    Raises:
+        ServiceUnavailable: Nobody is there.
+        CircuitOpen: It failed too often just now.
+        DeadlineExceeded: No answer came in time.
+    """
+    may_repeat = request.method in SAFE or "HTTP_IDEMPOTENCY_KEY" in request.META
+    try:
+        answer = _attempt(target, request)
+        if answer.status not in AGAIN or not (may_repeat and target.budget.spend()):
+            return answer
+        answer.close()
+    except NotSent:
+        if not target.budget.spend():
+            raise ServiceUnavailable(detail=f"{target.context} can't be reached") from None
+    except NoAnswer as failed:
+        if failed.timed_out or not (may_repeat and target.budget.spend()):
+            raise _no_answer(target, failed) from None
+    time.sleep(PAUSE_SECONDS)
+    try:
+        return _attempt(target, request)
+    except NotSent:
+        raise ServiceUnavailable(detail=f"{target.context} can't be reached") from None
+    except NoAnswer as failed:
+        raise _no_answer(target, failed) from None
+
+
+def _no_answer(target: Target, failed: NoAnswer) -> ServiceUnavailable | DeadlineExceeded:
+    if failed.timed_out:
+        return DeadlineExceeded(detail=f"{target.context} did not answer in time")
+    return ServiceUnavailable(detail=f"the connection to {target.context} ended")
+
+
+def _attempt(target: Target, request: HttpRequest) -> Streamed:
+    """Told to the breaker. What a context itself can't do now is an answer."""
+    headers = towards_context(request.headers)
+    headers["X-Forwarded-Proto"] = request.scheme or "http"
+    headers[HEADER] = told(Edge(traceparent=traceparent(), address=request.META.get("REMOTE_ADDR", "")))
+    with target.breaker.watch():
+        method, address = request.method or "GET", request.get_full_path()
+        return target.connections.stream(method, address, request.body, headers, seconds=WAIT_SECONDS)

@@ -1,0 +1,31 @@
+"""A gateway is fit for traffic when every context is: `/readyz` asks each where it lives."""
+
+from typing import Final
+
+from django.conf import settings
+
+from shop.observability.health import OK, readiness
+from shop.services.transport.http.connections import NoAnswer, NotSent
+from shop.services.transport.http.targets import target_of
+
+WAIT_SECONDS: Final = 2.0
+SUCCESS: Final = 200
+
+
+def declare_contexts() -> None:
+    """The kernel's `apps` comes in here."""
+    if not settings.CONTEXTS:
+        readiness("contexts", contexts_ready)
+
+
+def contexts_ready() -> dict[str, str]:
+    """By context: whether the process that hosts it is ready."""
+    return {context: _is_ready(context, url) for context, url in settings.CONTEXT_URLS.items()}
+
+
+def _is_ready(context: str, url: str) -> str:
+    try:
+        answer = target_of(context, url).connections.send("GET", "/readyz", b"", {}, seconds=WAIT_SECONDS)
+    except (NotSent, NoAnswer) as error:
+        return f"does not answer ({type(error).__name__})"
+    return OK if answer.status == SUCCESS else "not ready"
