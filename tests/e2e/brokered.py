@@ -1,4 +1,4 @@
-"""A shop whose events go over a broker: server, relay and worker, each a process of its own that a test may kill."""
+"""A shop whose events go over a broker: server, relay and workers, each a process of its own that a test may kill."""
 
 import os
 import signal
@@ -47,16 +47,17 @@ class Beside:
 
 
 class BrokeredShop:
-    """Server, relay and worker over a broker."""
+    """Server, relay and worker over a broker, and a second worker for who starts it."""
 
     def __init__(self, home: Path, url: str, name: str) -> None:
         self.url, self.name = url, name
         self.server = ShopServer(home, BROKER_URL=url, BROKER_NAMESPACE=name)
         self.relay = Beside(self.server, "relay", RELAY)
         self.worker = Beside(self.server, "worker", WORKER)
+        self.other_worker = Beside(self.server, "other-worker", WORKER)
 
     def start(self) -> "BrokeredShop":
-        """Start all three; returns when the server answers."""
+        """Start server, relay and one worker; returns when the server answers."""
         declared = self.server.manage("declare_queues")
         assert declared.returncode == 0, declared.stderr
         self.relay.start()
@@ -68,6 +69,7 @@ class BrokeredShop:
         """End what runs, and drop its databases."""
         self.relay.kill()
         self.worker.kill()
+        self.other_worker.kill()
         self.server.remove()
 
 

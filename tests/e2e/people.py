@@ -11,6 +11,8 @@ from tests.e2e.shopserver import STAFF, Answer, ShopServer
 
 ADDRESS = {"name": "Ada", "line1": "12 St James's Square", "city": "London", "postal_code": "SW1Y 4JH", "country": "GB"}
 PASSWORD = "correct horse battery staple"
+ASKED_AT_ONCE = 24
+"""On as many connections: each of two workers has some of them."""
 
 
 def in_parallel[R](work: Sequence[Callable[[], R]], threads: int = 40) -> list[R]:

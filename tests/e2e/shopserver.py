@@ -3,6 +3,7 @@
 import atexit
 import json
 import os
+import random
 import re
 import secrets
 import shutil
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from functools import cache
 from http.client import HTTPConnection
 from pathlib import Path
@@ -27,7 +29,7 @@ from tests.shards import SHARDS
 
 ROOT = Path(__file__).resolve().parents[2]
 STAFF = {"email": "staff@example.com", "password": "a staff password of length"}
-READY_SECONDS = 30.0
+READY_SECONDS = 60.0
 
 
 class Answer:
@@ -58,7 +60,7 @@ class ShopServer:
 
     def _engine(self, template: "ShopServer | None") -> dict[str, str]:
         if os.environ.get("SHOP_TEST_ENGINE") != "postgres":
-            for file in template.home.glob("*_?.sqlite3") if template else ():
+            for file in template.home.glob("*_*.sqlite3") if template else ():
                 shutil.copy(file, self.home)
             told = KNOWN_CONTEXTS if self.shards != USUAL else ()
             return {f"{context.upper()}_DATABASES": self._files(context) for context in told}
@@ -87,6 +89,11 @@ class ShopServer:
         context, _, number = alias.rpartition("_")
         urls = self._environment.get(f"{context.upper()}_DATABASES") or self._files(context)
         return urls.split(",")[int(number)]
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self.port}"
 
     def reach(self, alias: str, *, port: int) -> None:
         """Have one of its databases behind another port of this machine."""
@@ -187,7 +194,9 @@ class ShopServer:
             headers["Idempotency-Key"] = key
         connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
-            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            connection.connect()
+            with suppress(BrokenPipeError, ConnectionResetError):  # a long body may be refused before all of it is sent
+                connection.request(method, path, None if body is None else json.dumps(body), headers)
             got = connection.getresponse()
             answer = Answer(got.status, {k.lower(): v for k, v in got.getheaders()}, got.read())
         finally:
@@ -215,6 +224,9 @@ def postgres() -> str:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, below those the kernel gives to connections: none of them takes it meanwhile."""
+    while True:
+        port = random.SystemRandom().randrange(10_000, 30_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port

@@ -204,6 +204,7 @@ def test_twenty_kills_of_each(shop, what):
     number = int(os.environ.get("KILL_SEED") or secrets.randbits(32))
     random = Random(number)
     shop.start()
+    shop.other_worker.start()  # an only one takes nothing until it has started anew: some seconds
     crowd, probe = Crowd(shop.server, BUYERS, random), Probe(shop)
     print(f"\nKILL_SEED={number} {what}\n  #  after s  recovered s  orders  answers  unanswered")
     recovered = [one_kill(shop, what, count, crowd=crowd, probe=probe, random=random) for count in range(1, KILLS + 1)]

@@ -7,13 +7,11 @@ import pytest
 
 from tests.brokers import URLS
 from tests.e2e.brokered import brokered_shop
-from tests.e2e.people import PASSWORD, Customer
+from tests.e2e.people import ASKED_AT_ONCE, PASSWORD, Customer
 
 PATHS = ("auth/me", "ordering/orders")
 ALLOWED_SECONDS = 5.0
 PATIENCE_SECONDS = 30.0
-ASKED_AT_ONCE = 24
-"""On as many connections: each of two workers has some of them."""
 ROUNDS = 3
 
 

@@ -1,6 +1,7 @@
 """`manage.py serve` as an operator meets it: what it says when it can't, and that it stops with all it started."""
 
 import json
+import os
 import re
 import signal
 import socket
@@ -13,6 +14,7 @@ import pytest
 from config.testing import SHARDS
 from tests.e2e.people import Customer, Staff, eventually
 from tests.e2e.shopserver import ShopServer
+from tests.e2e.test_kill import is_ready
 
 
 @pytest.fixture
@@ -51,6 +53,18 @@ def test_its_workers_do_not_outlive_it(fresh_shop):
     # then the port is free within moments, and it starts again
     eventually(lambda: _is_free(fresh_shop.port), seconds=10)
     fresh_shop.start()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there /proc tells who the workers are")
+def test_a_worker_that_is_killed_again_and_again_comes_back(fresh_shop):
+    # given a server with one worker, which is killed three times, each time as soon as it is back
+    fresh_shop.start()
+    for _ in range(3):
+        killed = fresh_shop.workers()
+        os.kill(killed[0], signal.SIGKILL)
+        eventually(lambda killed=killed: fresh_shop.workers() not in ([], killed) and is_ready(fresh_shop), seconds=30)
+    # then it is the same server
+    assert fresh_shop.signal(signal.SIGTERM)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only there workers are forked, and only there /proc tells")
