@@ -35,6 +35,10 @@ class Server:
         self._ready = ready
         self._process: subprocess.Popen[bytes] | None = None
 
+    def tell(self, more: dict[str, str]) -> None:
+        """Have it know more when it starts."""
+        self._environment |= more
+
     def start(self) -> float:
         """Start it; returns the seconds until it was ready.
 

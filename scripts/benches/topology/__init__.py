@@ -1,0 +1,1 @@
+"""What it costs when contexts live apart. `scripts/bench topology` runs it."""
