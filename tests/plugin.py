@@ -75,13 +75,26 @@ def databases_first(request: pytest.FixtureRequest) -> None:
     from django.conf import settings
 
     from shop.sharding.postgresql.base import FOR_LOST_CLIENTS
+    from tests.steady import believe_no_outage_of_the_suites_server
 
     settings.DATABASE_CONNECTIONS = 90  # a race has more threads than any server
 
     # The transaction around a test stands idle while the test does other things, on a busy machine for long.
     FOR_LOST_CLIENTS["idle_in_transaction_session_timeout"] = "0"
+    believe_no_outage_of_the_suites_server()
     if any(item.get_closest_marker("django_db") for item in request.session.items):
         request.getfixturevalue("django_db_setup")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Iterator[None]:
+    """No test inherits what broke off in another one's middle."""
+    from tests.steady import undo_what_broke_off
+
+    try:
+        yield
+    finally:
+        undo_what_broke_off()
 
 
 @pytest.fixture(autouse=True)

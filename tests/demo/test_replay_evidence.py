@@ -24,12 +24,19 @@ MOST_MEMORY_MB = 250
 BOOKS = """
 import json
 from contexts.ordering.models import Order, OrderLine, Payment, Refund
-orders, refunds = Order.objects.across().rows(), Refund.objects.across().rows()
+def each(rows, after=None):
+    while True:
+        page = rows.across().page(order=["id"], limit=5000, after=after)
+        yield from page.rows
+        if not page.more:
+            return
+        after = [page.rows[-1].pk]
+orders, refunds = list(each(Order.objects.all())), list(each(Refund.objects.all()))
 print(json.dumps({
     "orders": len(orders), "placed": sum(row.status == "placed" for row in orders),
-    "charged": sum(row.amount for row in Payment.objects.filter(status="captured").across().rows()),
+    "charged": sum(row.amount for row in each(Payment.objects.filter(status="captured"))),
     "refunds": len(refunds), "given_back": sum(row.amount for row in refunds if row.status == "succeeded"),
-    "pieces": sum(row.quantity for row in OrderLine.objects.only("quantity").across().rows()),
+    "pieces": sum(row.quantity for row in each(OrderLine.objects.only("quantity"))),
 }))
 """
 

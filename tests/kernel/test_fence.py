@@ -9,7 +9,7 @@ from django.core.management.base import SystemCheckError
 from django.db import DatabaseError, connections, transaction
 
 from shop.invariants.placement import placed_models
-from shop.sharding import ShardMoved, home_atomic, home_of, hosted_contexts, new_id
+from shop.sharding import ShardMoved, generator, home_atomic, home_of, hosted_contexts, new_id
 from shop.sharding.databases import owner_of
 from shop.sharding.fence import fence_faults, fence_of, fenced_models, install_fence, remove_fence
 from shop.sharding.generator import generator_of
@@ -116,8 +116,10 @@ def test_the_refusal_names_the_epoch_of_the_slice():
     assert refused.value.epoch == (7 if connections["catalog_0"].vendor == "postgresql" else 0)  # SQLite can't say
 
 
-def test_what_the_home_keeps_is_fenced_as_a_whole():
-    generator_of(CONTEXT).ensure_window()  # else it is leased when the home is asked for what it has given up
+def test_what_the_home_keeps_is_fenced_as_a_whole(monkeypatch):
+    # given a window of IDs that need not be raised while the home is asked for what it has given up
+    generator_of(CONTEXT).ensure_window()
+    monkeypatch.setattr(generator, "RAISED_EACH_MS", generator.WINDOW_MS)
     WorkerLease.objects.using("catalog_0").create(worker=9, token=uuid4(), high_ms=0, expires_at=datetime.now(UTC))
     ShardSlice.objects.using("catalog_0").filter(lo=HOME_SLICE).update(owned=False)
     forget_what_was_let_through("catalog_0")

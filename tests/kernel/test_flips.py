@@ -5,6 +5,7 @@ fence is away. `FLIPS` sets how often the slice changes hands.
 """
 
 import os
+import threading
 import time
 from collections import Counter
 from itertools import cycle
@@ -29,7 +30,7 @@ LO, HI = 100, 131
 TABLE = UniqueTarget._meta.db_table
 
 WRITER = """
-import random, sys
+import random, sys, time
 from django.db import OperationalError
 from shop.sharding import new_id, rerouted, shard_at_once, shard_atomic
 from shop.sharding.models import UniqueTarget
@@ -53,6 +54,7 @@ while not sys.stdin.closed:
         print(key, flush=True)
     except OperationalError:  # a busy machine: a client is answered 503, and comes again
         print("put off", flush=True)
+    time.sleep(random.uniform(0, 0.004))
 """
 ROGUE = """
 import random, sys, time
@@ -69,7 +71,7 @@ while not sys.stdin.closed:
         print("refused", flush=True)
     except OperationalError:
         pass
-    time.sleep(0.002)
+    time.sleep(random.uniform(0, 0.004))
 """
 
 
@@ -86,24 +88,37 @@ def crowd():
     running = []
 
     def begin(*scripts):
-        running.extend(start(filled(script), environment_here(CONTEXT)) for script in scripts)
-        for process in running:
-            assert process.stdout.readline() == "ready\n", process.stderr.read()[-3000:]
+        running.extend(listened_to(script) for script in scripts)
 
     def end():
-        said = []
-        for process in running:
+        for process, *_ in running:
             process.terminate()  # at any line: what was printed was acknowledged
-            out, err = process.communicate(timeout=30)
-            assert "Traceback" not in err, err[-3000:]
-            said.append([line for line in out.splitlines(keepends=True) if line.endswith("\n")])
+        said = [all_said(*each) for each in running]
         running.clear()
         return said
 
     yield begin, end
-    for process in running:
+    for process, listening, _ in running:
         process.kill()
+        listening.join(30)
         process.communicate()
+
+
+def listened_to(script):
+    """A process at work, who reads what it says, and what it has said: unread it would stand still at a full pipe."""
+    process, lines = start(filled(script), environment_here(CONTEXT)), []
+    assert process.stdout.readline() == "ready\n", process.stderr.read()[-3000:]
+    listening = threading.Thread(target=lines.extend, args=(process.stdout,))
+    listening.start()
+    return process, listening, lines
+
+
+def all_said(process, listening, lines):
+    """The whole lines that it has said, once it has ended."""
+    listening.join(30)
+    _, err = process.communicate(timeout=30)
+    assert "Traceback" not in err, err[-3000:]
+    return [line for line in lines if line.endswith("\n")]
 
 
 def filled(script):

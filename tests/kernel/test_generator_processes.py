@@ -99,7 +99,8 @@ def test_a_number_left_by_a_killed_process_is_used_again_above_its_mark():
     assert ready
     seen = [int(word) for _ in range(300) for word in process.stdout.readline().split()]
     os.kill(process.pid, signal.SIGKILL)
-    rest = process.communicate()[0]
+    rest = process.stdout.read()  # by the reader that has read ahead, of which `communicate` does not know
+    process.communicate()
     seen += [int(word) for line in rest.splitlines()[:-1] for word in line.split()]
     gone = datetime.now(UTC) - timedelta(seconds=1)
     WorkerLease.objects.using("catalog_0").filter(worker__in=workers(seen)).update(expires_at=gone)

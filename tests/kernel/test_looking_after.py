@@ -11,7 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
 
-from shop.events.broker.receiving import park
+from shop.events.broker.parked import park
 from shop.events.broker.sealing import seal
 from shop.events.checks import check_handlers
 from shop.events.envelope import Envelope

@@ -4,7 +4,7 @@ import pytest
 
 from contexts.auth.contract import CustomerErased
 from contexts.ordering import services as ordering
-from shop.events.broker.receiving import park
+from shop.events.broker.parked import park
 from shop.events.broker.sealing import seal, unseal
 from shop.events.envelope import Envelope
 from shop.events.handlers import handlers_of
