@@ -18,6 +18,8 @@ class FarAway(ThreadingHTTPServer):
     """Counts connections and requests; ``mishaps`` come one per request, then none."""
 
     daemon_threads = True
+    request_queue_size = 64
+    """Some tests call more than the usual five at once: on a busy machine the kernel lets the others wait a second."""
 
     def __init__(self, interface: type[Service], provider: Service) -> None:
         super().__init__(("127.0.0.1", 0), Answering)

@@ -16,6 +16,7 @@ class Between(ThreadingHTTPServer):
     """``mode`` is what happens to calls now: ``""``, ``drop``, ``drop answers``, ``late`` or ``busy``."""
 
     daemon_threads = True
+    request_queue_size = 64
     SHARE = 0.3
     LATE_SECONDS = 2.0
 
