@@ -56,7 +56,9 @@ FORGED = {
     "no batch at all": (lambda: "rm -rf", "unknown version"),
     "another event under the same token": (lambda: changed(events=other_events()), "not what was signed"),
     "events that are no text": (lambda: changed(events=[EVENT.to_json()]), "not what was signed"),
+    "events with half a character": (lambda: changed(events='["\ud800"]'), "not what was signed"),
     "no token": (lambda: changed(token=None), "not signed by this shop"),
+    "a token with half a character": (lambda: changed(token="\ud800.x.y"), "not signed by this shop"),
     "an unsigned token": (
         lambda: changed(token=jwt.encode({"iss": "catalog"}, "", algorithm="none")),
         "not signed by this shop",
