@@ -6,10 +6,12 @@ key may be.
 """
 
 import hashlib
+import json
 import time
 from typing import Any, Final
 
 import jwt
+from jwt.utils import base64url_decode
 
 from shop.contract import ContextError
 from shop.services.keys import key_ring
@@ -66,11 +68,10 @@ def _claims(token: str, callee: str) -> dict[str, Any]:
     if len(token) > MAX_LENGTH:
         raise NotVouchedFor(detail="no service token")
     try:
-        kid = jwt.get_unverified_header(token)["kid"]
-        issuer = jwt.decode(token, options={"verify_signature": False})["iss"]
+        header, said, *_ = token.split(".")
         claims = jwt.decode(
             token,
-            public_key(issuer, kid),
+            public_key(_read(said)["iss"], _read(header)["kid"]),
             algorithms=[ALGORITHM],
             audience=f"service:{callee}",
             options={"require": list(NEEDED), "verify_iat": False},
@@ -81,3 +82,8 @@ def _claims(token: str, callee: str) -> dict[str, Any]:
     if any(type(claims[name]) is not kind for name, kind in NEEDED.items()):
         raise NotVouchedFor(detail="the token is not written as ours are")
     return claims
+
+
+def _read(part: str) -> Any:
+    """What a part of a token says, which nobody has verified; the library would take both apart for either."""
+    return json.loads(base64url_decode(part))

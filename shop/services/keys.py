@@ -4,6 +4,7 @@ ES256 keys in private JWKS files; the first one of each signs, all verify.
 """
 
 import json
+import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,16 +37,19 @@ def key_ring(context: str = "") -> KeyRing:
 
     The file is made at first use and read again when it changes.
     """
-    own = Path(settings.SHOP_HOME) / "keys" / f"{context}.jwks"
-    path = own if context not in ("", settings.STAFF_CONTEXT) else Path(settings.SIGNING_KEYS)
-    if not path.exists():
-        write_once(path, json.dumps({"keys": [_new_jwk()]}))
-    return _read(path, path.stat().st_mtime_ns)
+    is_own = context not in ("", settings.STAFF_CONTEXT)
+    path = f"{settings.SHOP_HOME}/keys/{context}.jwks" if is_own else str(settings.SIGNING_KEYS)
+    try:
+        changed = os.stat(path).st_mtime_ns  # noqa: PTH116  each call of another process looks; a Path takes longer
+    except FileNotFoundError:
+        write_once(Path(path), json.dumps({"keys": [_new_jwk()]}))
+        changed = os.stat(path).st_mtime_ns  # noqa: PTH116  the same
+    return _read(path, changed)
 
 
 @lru_cache(maxsize=8)
-def _read(path: Path, _changed: int) -> KeyRing:
-    entries = json.loads(path.read_text())["keys"]
+def _read(path: str, _changed: int) -> KeyRing:
+    entries = json.loads(Path(path).read_text())["keys"]
     private: dict[str, Any] = {entry["kid"]: ECAlgorithm.from_jwk(entry) for entry in entries}
     return KeyRing(
         signing=entries[0]["kid"],

@@ -126,8 +126,10 @@ def _make_proxy(interface: type[Service]) -> Service:
 
 
 def _method(interface: type[Service], operation: Operation) -> Callable[..., Any]:
+    name = f"{interface.context}.{operation.name}"
+
     def method(self: Service, **arguments: Any) -> Any:
-        return call(interface, operation, arguments, _transport_of)
+        return call(name, interface, operation, arguments, _transport_of)
 
     method.__name__ = operation.name
     method.__doc__ = inspect.getdoc(getattr(interface, operation.name))

@@ -33,7 +33,7 @@ class There:
     """A context that says its part of the document."""
 
     def __init__(self):
-        self.asked, self.is_there, self.connections = [], True, self
+        self.asked, self.is_there, self.connections, self.says = [], True, self, as_json
 
     def __call__(self, context, url):
         return self
@@ -42,7 +42,7 @@ class There:
         self.asked.append(path)
         if not self.is_there:
             raise NotSent("nobody")
-        return Answer(status=200, body=as_json(path.split("/")[3]))
+        return Answer(status=200, body=self.says(path.split("/")[3]))
 
 
 @pytest.fixture
@@ -74,4 +74,18 @@ def test_a_part_that_is_away_is_as_it_was_and_without_one_there_is_no_document(a
     whole_document()
     apart.is_there = False
     monkeypatch.setattr(merging, "KEPT_SECONDS", 0.0)
+    assert client.get("/api/v1/openapi.json").status_code == 200
+
+
+NO_DOCUMENT = [b"<html>", b"\xff", b"[]", b"7", b"{}", b'{"paths": {}}', b'{"paths": [], "components": {}}']
+
+
+@pytest.mark.parametrize("body", NO_DOCUMENT)
+def test_what_is_no_document_is_neither_shown_nor_kept(body, apart, client):
+    # given somebody in between, who says something else with 200
+    apart.says = lambda _: body
+    answer = client.get("/api/v1/openapi.json")
+    assert (answer.status_code, answer.json()["code"]) == (503, "service_unavailable")
+    # then the document is there as soon as the context itself answers
+    apart.says = as_json
     assert client.get("/api/v1/openapi.json").status_code == 200

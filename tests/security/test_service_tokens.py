@@ -3,6 +3,7 @@
 import hashlib
 import json
 import time
+from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 
 import jwt
@@ -72,6 +73,12 @@ def signed(by="ordering", kid=None, key=None, algorithm="ES256", **changed):
     return jwt.encode(claims(**changed), key or ring.private[ring.signing], algorithm=algorithm, headers={"kid": kid})
 
 
+def written(*parts):
+    """What looks like a token, of a header and of claims; the signature is none."""
+    texts = [part if isinstance(part, bytes) else json.dumps(part).encode() for part in parts]
+    return ".".join(urlsafe_b64encode(text).rstrip(b"=").decode() for text in [*texts, b"none"])
+
+
 def in_the_past(seconds):
     now = int(time.time()) - seconds
     return {"iat": now, "exp": now + 60}
@@ -109,6 +116,14 @@ FORGED = {
     "of tomorrow": lambda: signed(**in_the_past(-86_400)),
     "a time that is a text": lambda: signed(iat="now"),
     "a time that is a list": lambda: signed(iat=[1]),
+    "an issuer that is a list": lambda: written({"alg": "ES256", "kid": "a"}, {"iss": ["ordering"]}),
+    "a header that is a list": lambda: written(b"[1]", claims()),
+    "a header without a key": lambda: written({"alg": "ES256"}, claims()),
+    "a key that is a list": lambda: written({"alg": "ES256", "kid": ["a"]}, claims()),
+    "claims that are a number": lambda: written({"alg": "ES256", "kid": "a"}, b"7"),
+    "claims that are no text": lambda: written({"alg": "ES256", "kid": "a"}, b"\xff"),
+    "a header that is very deep": lambda: written(b"[" * 1_200, b""),
+    "parts that are not base64": lambda: "!.!.!",
 }
 
 

@@ -68,10 +68,20 @@ def _asked(context: str) -> bytes:
     target = target_of(context, settings.CONTEXT_URLS[context])
     try:
         answer = target.connections.send("GET", f"/api/v1/{context}/openapi.json", b"", {}, seconds=WAIT_SECONDS)
-        found = answer.body if answer.status == OK else known
+        found = answer.body if answer.status == OK and _is_document(answer.body) else known
     except (NotSent, NoAnswer):
         found = known
     if not found:
         raise ServiceUnavailable(detail=f"{context} does not say its part of the document")
     _kept[context] = time.monotonic(), found
     return found
+
+
+def _is_document(body: bytes) -> bool:
+    """Whether it can be put together with others; what somebody in between says with 200 can't."""
+    try:
+        said = json.loads(body)
+        parts = [said["paths"], said["components"]["schemas"], said["components"]["responses"]]
+    except (ValueError, LookupError, TypeError):
+        return False
+    return all(isinstance(part, dict) for part in parts)

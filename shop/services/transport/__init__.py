@@ -1,14 +1,12 @@
 """How a call gets to its provider: `local`, `loopback`; HTTP joins them as a third module of this package."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from shop.contract import Operation, Service
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(NamedTuple):
     """One call on its way.
 
     Attributes:
