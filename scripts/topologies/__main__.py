@@ -3,23 +3,27 @@
 import argparse
 import json
 import os
+import secrets
 import signal
 import socket
+import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import FrameType
 from typing import Any, Final
 
 from scripts.topologies.partition import BadPartition, Part, environment_of, groups_of, parts_of
-from scripts.topologies.running import Kept, stop_all
+from scripts.topologies.running import ROOT, Kept, stop_all
 
 LOOK_SECONDS: Final = 0.2
+OWN_PORTS: Final = range(10_000, 30_000)
 WORKER: Final = ("-m", "celery", "-A", "config", "worker", "--concurrency", "2", "--loglevel", "warning")
 RELAY: Final = ("manage.py", "relay")
+DECLARE: Final = ("manage.py", "declare_queues")
 WRONG: Final = 2
 
 
@@ -32,7 +36,8 @@ def main() -> None:
     given = parser.parse_args()
     try:
         groups = groups_of(given.partition)
-        parts = parts_of(groups, _port(), _free_ports(len(groups)))
+        port = _port()
+        parts = parts_of(groups, port, _free_ports(len(groups), but=port))
     except BadPartition as bad:
         print(f"scripts/topology: {bad}", file=sys.stderr)
         raise SystemExit(WRONG) from None
@@ -40,6 +45,7 @@ def main() -> None:
     signal.signal(signal.SIGHUP, _renew)
     kept: list[Kept] = []
     try:
+        _declare_queues(parts)
         for each in _processes(parts, demo=not given.no_demo):
             kept.append(each)
         _keep(kept, parts, as_json=given.json)
@@ -65,6 +71,19 @@ def _port() -> int:
     if not (given.isascii() and given.isdigit() and 0 < int(given) < 1 << 16):
         raise BadPartition(f"PORT: must be a number from 1 to 65535, not {given!r}")
     return int(given)
+
+
+def _declare_queues(parts: Sequence[Part]) -> None:
+    """Make all queues before anybody sends: what no queue takes is sent again, some seconds later.
+
+    Raises:
+        SystemExit: The broker does not answer, or refuses; that was told.
+    """
+    for part in parts if os.environ.get("BROKER_URL") else ():
+        if part.contexts:
+            command, environment = [sys.executable, *DECLARE], environment_of(part, parts, os.environ)
+            if subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, check=False).returncode:
+                raise SystemExit(WRONG)
 
 
 def _processes(parts: Sequence[Part], *, demo: bool) -> Iterator[Kept]:
@@ -125,13 +144,19 @@ def _tell(kept: Sequence[Kept], parts: Sequence[Part], *, as_json: bool) -> None
     print("all are ready (Ctrl-C stops)", flush=True)
 
 
-def _free_ports(number: int) -> list[int]:
-    """Ports that nobody listens on, held until all are found: two servers at one would take each other's requests."""
+def _free_ports(number: int, *, but: int) -> list[int]:
+    """Ports that nobody listens on, held until all are found: two servers at one would take each other's requests.
+
+    They are below those that the kernel gives to connections, one of which might take it before its server comes.
+    """
+    ports: list[int] = []
     with ExitStack() as held:
-        probes = [held.enter_context(socket.socket()) for _ in range(number)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
+        while len(ports) < number:
+            port = secrets.choice([each for each in OWN_PORTS if each != but])
+            with suppress(OSError):
+                held.enter_context(socket.socket()).bind(("127.0.0.1", port))
+                ports.append(port)
+    return ports
 
 
 if __name__ == "__main__":
