@@ -41,8 +41,16 @@ def dump_answer(operation: Operation, answer: Any) -> bytes:
 
 
 def load_answer(operation: Operation, wire: bytes) -> Any:
-    """A method's result from JSON."""
-    return _load(adapter(operation.returns), json.loads(wire), operation.name)
+    """A method's result from JSON.
+
+    Raises:
+        ContractMismatch: It is not what the contract says.
+    """
+    try:
+        given = json.loads(wire)
+    except ValueError:
+        raise ContractMismatch(detail=f"{operation.name}: the answer is no JSON") from None
+    return _load(adapter(operation.returns), given, operation.name)
 
 
 def dump_error(error: ContextError) -> bytes:

@@ -60,10 +60,13 @@ class Answering(BaseHTTPRequestHandler):
         self.tell(found.status, found.body)
 
     def tell(self, status: int, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
+        self.begin(len(body), status)
         self.wfile.write(body)
+
+    def begin(self, length: int, status: int = 200) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(length))
+        self.end_headers()
 
     def log_message(self, *arguments: Any) -> None:
         """Nobody reads it."""
@@ -94,6 +97,29 @@ def late(seconds: float) -> Mishap:
 def busy(request: Answering) -> bool:
     """Somebody in between has no place."""
     request.tell(503, b"<h1>503</h1>")
+    return False
+
+
+def page(request: Answering) -> bool:
+    """Somebody in between answers as if all were well."""
+    request.tell(200, b"<html></html>")
+    return False
+
+
+def broken_off(request: Answering) -> bool:
+    """Half of an answer comes, and the connection ends."""
+    request.begin(100)
+    request.wfile.write(b'["a",')
+    request.close_connection = True
+    return False
+
+
+def dripping(request: Answering) -> bool:
+    """An answer comes, byte by byte."""
+    request.begin(20)
+    for _ in range(20):
+        time.sleep(0.1)
+        request.wfile.write(b" ")
     return False
 
 

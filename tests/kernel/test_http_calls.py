@@ -1,5 +1,7 @@
 """Calls to a context that lives elsewhere, over real connections: what gets lost on the way, and what becomes of it."""
 
+import os
+import resource
 import threading
 import time
 from collections.abc import Sequence
@@ -29,9 +31,9 @@ from shop.gateway.tokens import mint
 from shop.observability.trace import trace_id, traced
 from shop.services import acting_as, deadline, remaining_seconds, resolve
 from shop.services.calling import is_first_hop, user_token
-from shop.services.transport.http import breaker, targets
+from shop.services.transport.http import breaker, connections, targets
 from shop.services.transport.http.targets import leave_targets
-from tests.kernel.far_away import answer_dropped, busy, dropped, far_away, late
+from tests.kernel.far_away import answer_dropped, broken_off, busy, dripping, dropped, far_away, late, page
 from tests.plugin import make_principal
 
 pytestmark = pytest.mark.once
@@ -128,6 +130,29 @@ def test_calls_one_after_the_other_share_a_connection(kiosk, there):
     assert there.connections == 1
 
 
+def test_a_connection_that_the_other_side_is_about_to_close_is_not_used(kiosk, there, monkeypatch):
+    kiosk.cups(ids=[])
+    monkeypatch.setattr(connections, "IDLE_SECONDS", 0.0)
+    assert kiosk.cups(ids=["a"]) == ("a",)
+    assert there.connections == 2
+
+
+@pytest.fixture
+def many_open_files():
+    """As a gateway has them with a thousand clients."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4_096), hard))
+    held = [os.dup(0) for _ in range(1_030)]
+    yield
+    for each in held:
+        os.close(each)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_who_has_many_files_open_can_call(many_open_files, kiosk):
+    assert [kiosk.cups(ids=["a"]) for _ in range(2)] == [("a",)] * 2
+
+
 def test_errors_come_back_as_what_they_are(kiosk):
     with pytest.raises(NoCupError, match="no such cup"):
         kiosk.cups(ids=["none"])
@@ -161,14 +186,14 @@ def test_a_user_that_nobody_signed_for_is_nobody(kiosk, shelf):
     assert shelf.surroundings[0][1] == ""
 
 
-@pytest.mark.parametrize("mishap", [dropped, answer_dropped, busy])
+@pytest.mark.parametrize("mishap", [dropped, answer_dropped, broken_off, busy])
 def test_what_gets_lost_once_is_sent_again(mishap, kiosk, there, shelf):
     there.mishaps = [mishap]
     assert kiosk.cups(ids=["a"]) == ("a",)
     assert len(there.requests) == 2
 
 
-@pytest.mark.parametrize("mishap", [dropped, answer_dropped])
+@pytest.mark.parametrize("mishap", [dropped, answer_dropped, broken_off])
 def test_a_command_that_gets_lost_is_sent_again_under_its_key(mishap, kiosk, there, shelf):
     there.mishaps = [mishap]
     assert kiosk.sell(order_id="7") == 1
@@ -181,7 +206,10 @@ def test_a_command_that_gets_lost_is_sent_again_under_its_key(mishap, kiosk, the
         (dropped, ServiceUnavailable, OutcomeUnknown),
         (answer_dropped, ServiceUnavailable, OutcomeUnknown),
         (busy, ServiceUnavailable, OutcomeUnknown),
+        (broken_off, ServiceUnavailable, OutcomeUnknown),
+        (page, ContractMismatch, ContractMismatch),
         (late(0.6), DeadlineExceeded, OutcomeUnknown),
+        (dripping, DeadlineExceeded, OutcomeUnknown),
     ],
 )
 def test_what_gets_lost_every_time_is_told_within_the_deadline(mishap, of_query, of_command, kiosk, there):

@@ -16,7 +16,8 @@ from shop.gateway.proxy.hygiene import towards_client, towards_context
 from shop.http.edge import HEADER, Edge, edge_of, told
 from shop.http.problems import problem, problem_of
 from shop.observability.trace import traceparent
-from shop.services.transport.http.connections import NoAnswer, NotSent, Streamed
+from shop.services.transport.http.connections import NoAnswer, NotSent
+from shop.services.transport.http.streamed import Streamed
 from shop.services.transport.http.targets import Target, target_of
 
 log = structlog.get_logger(__name__)

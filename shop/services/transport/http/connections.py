@@ -4,18 +4,23 @@ Source: measured on one machine, a bare round trip takes it 340 µs, aiohttp 366
 """
 
 import select
+import socket
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, InvalidURL
+from http.client import HTTPConnection, HTTPException, HTTPSConnection, InvalidURL
 from typing import Final
 from urllib.parse import urlsplit
+
+from shop.services.transport.http.streamed import Streamed, left_until
 
 CONNECT_SECONDS: Final = 1.0
 """For an address of our own network; who does not answer by then is not there."""
 MOST_IDLE: Final = 32
-CHUNK: Final = 65_536
+IDLE_SECONDS: Final = 8.0
+"""Our servers close what was idle for ten seconds; a request that is sent in that moment may be lost."""
 
 
 class NotSent(Exception):
@@ -42,40 +47,6 @@ class Answer:
     body: bytes
 
 
-class Streamed:
-    """An answer that has begun.
-
-    Attributes:
-        status: Its status.
-        headers: As they came, in their order.
-    """
-
-    def __init__(
-        self, connection: HTTPConnection, response: HTTPResponse, give_back: Callable[[HTTPConnection], None]
-    ) -> None:
-        self._connection: HTTPConnection | None = connection
-        self._response, self._give_back = response, give_back
-        self._is_whole = False
-        self.status: int = response.status
-        self.headers = response.getheaders()
-
-    def chunks(self) -> Iterator[bytes]:
-        """The body, as it comes."""
-        while chunk := self._response.read1(CHUNK):
-            yield chunk
-        self._is_whole = self._response.isclosed()
-
-    def close(self) -> None:
-        """Give the connection back if all was read, else end it."""
-        connection, self._connection = self._connection, None
-        if connection is None:
-            return
-        if self._is_whole and not self._response.will_close:
-            self._give_back(connection)
-        else:
-            connection.close()
-
-
 class Connections:
     """To one address; those that are idle are kept, the last one used is the next one taken."""
 
@@ -85,7 +56,7 @@ class Connections:
         self._host, self._port = str(place.hostname), place.port
         self._prefix = place.path.rstrip("/")
         self._guard = threading.Lock()
-        self._idle: deque[HTTPConnection] = deque()
+        self._idle: deque[tuple[HTTPConnection, float]] = deque()
 
     def send(self, method: str, path: str, body: bytes, headers: Mapping[str, str], *, seconds: float) -> Answer:
         """One request, and its whole answer.
@@ -95,31 +66,36 @@ class Connections:
             path: Behind the path of the URL.
             body: As it is.
             headers: Beside Host and Content-Length.
-            seconds: How long each wait may take.
+            seconds: How long all of it may take.
 
         Raises:
             NotSent: Nothing arrived there.
             NoAnswer: It may have arrived.
         """
+        until = time.monotonic() + seconds
         streamed = self.stream(method, path, body, headers, seconds=seconds)
         try:
-            return Answer(status=streamed.status, body=b"".join(streamed.chunks()))
+            return Answer(status=streamed.status, body=b"".join(streamed.chunks(until)))
         except (OSError, HTTPException) as error:
             raise NoAnswer(timed_out=isinstance(error, TimeoutError)) from error
         finally:
             streamed.close()
 
-    def stream(self, method: str, path: str, body: bytes, headers: Mapping[str, str], *, seconds: float) -> "Streamed":
+    def stream(self, method: str, path: str, body: bytes, headers: Mapping[str, str], *, seconds: float) -> Streamed:
         """One request, and the beginning of its answer; the rest is for the caller, who closes it.
+
+        It begins within ``seconds``, of which each wait for the rest may take as many.
 
         Raises:
             NotSent: Nothing arrived there.
             NoAnswer: It may have arrived.
             ValueError: Path or headers can't be sent.
         """
+        until = time.monotonic() + seconds
         connection = self._taken() or self._opened(seconds)
+        wire: socket.socket = connection.sock
         try:
-            connection.sock.settimeout(seconds)
+            wire.settimeout(left_until(until))
             connection.request(method, self._prefix + path, body, dict(headers))
             response = connection.getresponse()
         except InvalidURL as error:  # before anything was sent
@@ -131,13 +107,13 @@ class Connections:
         except ValueError:  # of a header; the same
             connection.close()
             raise
-        return Streamed(connection, response, self._give_back)
+        return Streamed(connection, wire, response, self._give_back)
 
     def close(self) -> None:
         """End those that are idle."""
         with self._guard:
             idle, self._idle = self._idle, deque()
-        for connection in idle:
+        for connection, _ in idle:
             connection.close()
 
     def _taken(self) -> HTTPConnection | None:
@@ -146,8 +122,8 @@ class Connections:
             with self._guard:
                 if not self._idle:
                     return None
-                connection = self._idle.pop()
-            if not select.select([connection.sock], [], [], 0)[0]:
+                connection, since = self._idle.pop()
+            if time.monotonic() < since + IDLE_SECONDS and _is_silent(connection.sock):
                 return connection
             connection.close()
 
@@ -163,6 +139,13 @@ class Connections:
     def _give_back(self, connection: HTTPConnection) -> None:
         with self._guard:
             if len(self._idle) < MOST_IDLE:
-                self._idle.append(connection)
+                self._idle.append((connection, time.monotonic()))
                 return
         connection.close()
+
+
+def _is_silent(wire: socket.socket) -> bool:
+    """Whether nothing has come, not even its end."""
+    asked = select.poll()
+    asked.register(wire, select.POLLIN)
+    return not asked.poll(0)
