@@ -166,7 +166,7 @@ ALLOWED_HOSTS += [str(urlsplit(PUBLIC_URL).hostname)] if PUBLIC_URL else []
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = _HTTPS
 SECURE_SSL_HOST = urlsplit(PUBLIC_URL).netloc if _HTTPS else None
-SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$", r"^metrics$"]  # asked by machines, behind the proxy
+SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$", r"^metrics$", r"^_svc/"]  # asked by machines, behind the proxy
 SECURE_HSTS_SECONDS = 365 * 86_400 if _HTTPS else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _HTTPS else None
 X_FRAME_OPTIONS = "DENY"

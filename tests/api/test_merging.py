@@ -38,8 +38,9 @@ class There:
     def __call__(self, context, url):
         return self
 
-    def send(self, _method, path, *_, **__):
+    def send(self, _method, path, _body, headers, **_):
         self.asked.append(path)
+        self.headers = headers
         if not self.is_there:
             raise NotSent("nobody")
         return Answer(status=200, body=self.says(path.split("/")[3]))
@@ -61,6 +62,12 @@ def test_parts_that_live_elsewhere_are_asked_for_and_kept(apart, client):
     assert json.loads(answer.content)["paths"].keys() >= {"/api/v1/catalog/products", "/api/v1/ordering/orders"}
     assert json.loads(client.get("/api/v1/catalog/openapi.json").content)["tags"] == [{"name": "catalog"}]
     assert sorted(apart.asked) == ["/api/v1/catalog/openapi.json", "/api/v1/ordering/openapi.json"]
+
+
+def test_a_shop_behind_https_asks_as_its_proxy_does(apart, settings):
+    settings.SECURE_SSL_REDIRECT = True
+    whole_document("catalog")
+    assert apart.headers == {"X-Forwarded-Proto": "https"}
 
 
 def test_a_part_that_is_away_is_as_it_was_and_without_one_there_is_no_document(apart, client, monkeypatch):

@@ -122,6 +122,7 @@ print(json.dumps({
     "metrics": told(client.get("/metrics", **origin)),
     "plain": told(Client(HTTP_HOST="shop.example").get("/api/v1/ordering/orders")),
     "plain livez": told(Client(HTTP_HOST="shop.example").get("/livez")),
+    "plain keys": told(Client(HTTP_HOST="shop.example").get("/_svc/auth/v1/jwks")),
 }))
 """
 
@@ -163,6 +164,10 @@ def test_with_https_browsers_stay_there(tmp_path):
         "https://shop.example/api/v1/ordering/orders",
     )
     assert seen["plain livez"]["status"] == 200
+
+
+def test_other_processes_of_the_shop_ask_without_https(tmp_path):
+    assert ask(tmp_path, SERVICE_FACE="1")["plain keys"]["status"] == 200
 
 
 # ---- settings ------------------------------------------------------------------------------------------------

@@ -5,11 +5,13 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from django.test import Client
 
-from shop.gateway.proxy import forwarding, mount_proxy
+from shop.gateway.openapi import as_json
+from shop.gateway.proxy import forwarding, mount_proxy, repeating
 from shop.http.edge import HEADER, Edge, edge_of, told
 from shop.http.limits import network_of
 from shop.services.transport.http.targets import leave_targets
@@ -47,6 +49,9 @@ class Echo(BaseHTTPRequestHandler):
             self.tell(200, b'{"n": 1}', {"Content-Type": "application/json", "ETag": '"1"', "X-Request-ID": "theirs"})
 
     def do_POST(self) -> None:
+        self.do_GET()
+
+    def do_PATCH(self) -> None:
         self.do_GET()
 
     def tell(self, status: int, body: bytes, headers: dict[str, str]) -> None:
@@ -177,17 +182,77 @@ def busy(request):
     return False
 
 
+def broken_off(request):
+    """Nobody has said how long it is, and it ends in the middle."""
+    request.send_response(200)
+    request.send_header("Transfer-Encoding", "chunked")
+    request.end_headers()
+    request.wfile.write(b"5\r\nhello\r\n")
+    request.close_connection = True
+    return False
+
+
+KEY = {"Idempotency-Key": "k"}
+
+
+@pytest.fixture
+def documented(monkeypatch):
+    """A context that keeps what it answers to some requests under their key, and of others looks at no key."""
+    monkeypatch.setattr(repeating, "part_of", as_json)
+
+
+@pytest.mark.usefixtures("documented")
 @pytest.mark.parametrize("act", [ended, busy])
 @pytest.mark.parametrize(
     ("request_of", "times"),
-    [(("GET", {}), 2), (("POST", {"Idempotency-Key": "k"}), 2), (("POST", {}), 1)],
+    [
+        (("GET", PATH, {}), 2),
+        (("POST", PATH, KEY), 2),
+        (("POST", f"{PATH}/prd_1/variants", KEY), 2),
+        (("POST", PATH, {}), 1),
+        (("PATCH", f"{PATH}/prd_1", KEY), 1),
+        (("POST", f"{PATH}/prd_1/nothing", KEY), 1),
+    ],
 )
 def test_once_more_where_that_does_no_harm(request_of, times, act, client, upstream):
-    method, headers = request_of
-    upstream.acts = [act]
-    answer = client.generic(method, PATH, headers=headers)
+    upstream.acts, (method, path, headers) = [act], request_of
+    answer = client.generic(method, path, headers=headers)
     content(answer)
     assert (answer.status_code == 200, len(upstream.seen)) == (times == 2, times)
+
+
+def test_a_key_is_no_reason_to_repeat_where_nobody_says_what_becomes_of_it(client, upstream):
+    upstream.acts = [ended]
+    assert client.post(PATH, headers=KEY).status_code == 503
+    assert [seen["path"] for seen in upstream.seen if seen["method"] == "POST"] == [PATH]
+
+
+def test_an_answer_of_unknown_length_that_breaks_off_is_none(client, upstream):
+    upstream.acts = [broken_off]
+    answer = client.get(PATH)
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+
+
+def test_an_answer_that_breaks_off_is_shorter_than_it_said(client, upstream):
+    def half(request):
+        request.send_response(200)
+        request.send_header("Content-Length", "10")
+        request.end_headers()
+        request.wfile.write(b"first")
+        request.close_connection = True
+
+    upstream.acts = [half]
+    answer = client.get(PATH)
+    assert (answer["Content-Length"], content(answer)) == ("10", b"first")
+    # then nobody uses that connection again
+    assert content(client.get(PATH)) == b'{"n": 1}'
+
+
+@pytest.mark.parametrize("query", ["q=\u00c2\u00a3100", "q=%C2%A3100", "q=a%20b&c=d%2Fe"])
+def test_a_query_goes_on_as_the_bytes_that_came(query, client, upstream):
+    # given a query as a server hands it on: every byte a character
+    content(client.get(PATH, QUERY_STRING=query))
+    assert unquote(upstream.seen[0]["path"].partition("?")[2]) == unquote(query.replace("\u00c2\u00a3", "%C2%A3"))
 
 
 def test_where_nobody_is_clients_are_told_to_come_back(client, settings):

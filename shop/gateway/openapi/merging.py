@@ -28,13 +28,20 @@ def whole_document(context: str = "") -> bytes:
         ServiceUnavailable: One that lives elsewhere does not answer, and was not asked before.
         Clash: The parts do not fit together.
     """
-    if context in settings.CONTEXTS or not settings.CONTEXT_URLS:
-        return as_json(context)
-    if context:
-        return _asked(context)
+    if context or not settings.CONTEXT_URLS:
+        return part_of(context)
     told = {*settings.CONTEXTS, *settings.CONTEXT_URLS}
     here: tuple[str, ...] = tuple(name for name in settings.KNOWN_CONTEXTS if name in told)
-    return _joined(here, tuple(as_json(name) if name in settings.CONTEXTS else _asked(name) for name in here))
+    return _joined(here, tuple(part_of(name) for name in here))
+
+
+def part_of(context: str) -> bytes:
+    """What a context says of itself, whoever hosts it.
+
+    Raises:
+        ServiceUnavailable: It lives elsewhere, does not answer, and was not asked before.
+    """
+    return _asked(context) if context in settings.CONTEXT_URLS else as_json(context)
 
 
 @lru_cache(maxsize=2)
@@ -65,9 +72,10 @@ def _asked(context: str) -> bytes:
     at, known = _kept.get(context, (0.0, b""))
     if known and time.monotonic() < at + KEPT_SECONDS:
         return known
-    target = target_of(context, settings.CONTEXT_URLS[context])
+    target, address = target_of(context, settings.CONTEXT_URLS[context]), f"/api/v1/{context}/openapi.json"
+    scheme = {"X-Forwarded-Proto": "https"} if settings.SECURE_SSL_REDIRECT else {}  # or it would send us outside
     try:
-        answer = target.connections.send("GET", f"/api/v1/{context}/openapi.json", b"", {}, seconds=WAIT_SECONDS)
+        answer = target.connections.send("GET", address, b"", scheme, seconds=WAIT_SECONDS)
         found = answer.body if answer.status == OK and _is_document(answer.body) else known
     except (NotSent, NoAnswer):
         found = known

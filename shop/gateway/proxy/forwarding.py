@@ -1,7 +1,10 @@
 """One request to a context that lives elsewhere, over kept-alive connections; its answer is passed on as it comes."""
 
 import time
+from collections.abc import Iterable, Iterator
+from http.client import HTTPException
 from typing import Final
+from urllib.parse import quote
 
 import structlog
 from django.conf import settings
@@ -13,6 +16,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from shop.contract import DeadlineExceeded, NotFoundError, ServiceUnavailable, UnavailableError
 from shop.gateway.proxy.hygiene import towards_client, towards_context
+from shop.gateway.proxy.repeating import is_harmless
 from shop.http.edge import HEADER, Edge, edge_of, told
 from shop.http.problems import problem, problem_of
 from shop.observability.trace import traceparent
@@ -27,7 +31,7 @@ WAIT_SECONDS: Final = 20.0
 PAUSE_SECONDS: Final = 0.1
 AGAIN: Final = frozenset({502, 503, 504})
 DOTS: Final = frozenset({".", ".."})
-SAFE: Final = frozenset({"GET", "HEAD"})
+WRITABLE: Final = "".join(chr(code) for code in range(0x21, 0x7F))
 
 
 def mount_proxy(context: str) -> URLPattern:
@@ -47,11 +51,27 @@ def forward(context: str, url: str, request: HttpRequest) -> HttpResponseBase:
     except Exception as error:
         return _refusal(context, error)
     headers = towards_client(answer.headers)
-    found = StreamingHttpResponse(answer.chunks(), status=answer.status, headers=headers)
-    if "content-type" not in {name.lower() for name in headers}:
+    names = {name.lower() for name in headers}
+    chunks: Iterable[bytes] = _passed_on(context, answer)
+    if "content-length" not in names:  # to the client its end would look the same if it broke off
+        try:
+            chunks = list(answer.chunks())
+        except (OSError, HTTPException):
+            answer.close()
+            return _refusal(context, _no_answer(context, NoAnswer(timed_out=False)))
+    found = StreamingHttpResponse(chunks, status=answer.status, headers=headers)
+    if "content-type" not in names:
         del found["Content-Type"]  # Django's own guess
     found._resource_closers.append(answer.close)  # type: ignore[attr-defined]  # whoever goes away ends it
     return found
+
+
+def _passed_on(context: str, answer: Streamed) -> Iterator[bytes]:
+    """Its body, as it comes. One that breaks off is shorter than was said, and so the server ends the connection."""
+    try:
+        yield from answer.chunks()
+    except (OSError, HTTPException) as error:
+        log.warning("answer_broke_off", of=context, error=type(error).__name__)
 
 
 def _asked(context: str, url: str, request: HttpRequest) -> Streamed:
@@ -92,31 +112,34 @@ def _sent(target: Target, request: HttpRequest) -> Streamed:
         CircuitOpen: It failed too often just now.
         DeadlineExceeded: No answer came in time.
     """
-    may_repeat = request.method in SAFE or "HTTP_IDEMPOTENCY_KEY" in request.META
     try:
         answer = _attempt(target, request)
-        if answer.status not in AGAIN or not (may_repeat and target.budget.spend()):
+        if answer.status not in AGAIN or not _may_repeat(target, request):
             return answer
         answer.close()
     except NotSent:
         if not target.budget.spend():
             raise ServiceUnavailable(detail=f"{target.context} can't be reached") from None
     except NoAnswer as failed:
-        if failed.timed_out or not (may_repeat and target.budget.spend()):
-            raise _no_answer(target, failed) from None
+        if failed.timed_out or not _may_repeat(target, request):
+            raise _no_answer(target.context, failed) from None
     time.sleep(PAUSE_SECONDS)
     try:
         return _attempt(target, request)
     except NotSent:
         raise ServiceUnavailable(detail=f"{target.context} can't be reached") from None
     except NoAnswer as failed:
-        raise _no_answer(target, failed) from None
+        raise _no_answer(target.context, failed) from None
 
 
-def _no_answer(target: Target, failed: NoAnswer) -> ServiceUnavailable | DeadlineExceeded:
+def _may_repeat(target: Target, request: HttpRequest) -> bool:
+    return is_harmless(target.context, request) and target.budget.spend()
+
+
+def _no_answer(context: str, failed: NoAnswer) -> ServiceUnavailable | DeadlineExceeded:
     if failed.timed_out:
-        return DeadlineExceeded(detail=f"{target.context} did not answer in time")
-    return ServiceUnavailable(detail=f"the connection to {target.context} ended")
+        return DeadlineExceeded(detail=f"{context} did not answer in time")
+    return ServiceUnavailable(detail=f"the connection to {context} ended")
 
 
 def _attempt(target: Target, request: HttpRequest) -> Streamed:
@@ -125,5 +148,12 @@ def _attempt(target: Target, request: HttpRequest) -> Streamed:
     headers["X-Forwarded-Proto"] = request.scheme or "http"
     headers[HEADER] = told(Edge(traceparent=traceparent(), address=request.META.get("REMOTE_ADDR", "")))
     with target.breaker.watch():
-        method, address = request.method or "GET", request.get_full_path()
-        return target.connections.stream(method, address, request.body, headers, seconds=WAIT_SECONDS)
+        method = request.method or "GET"
+        return target.connections.stream(method, _address(request), request.body, headers, seconds=WAIT_SECONDS)
+
+
+def _address(request: HttpRequest) -> str:
+    """As it came; a query holds what bytes the client has sent, and servers hand them on as Latin-1."""
+    query = quote(request.META.get("QUERY_STRING", ""), safe=WRITABLE, encoding="latin-1")
+    path = request.get_full_path().partition("?")[0]
+    return f"{path}?{query}" if query else path
