@@ -26,7 +26,8 @@ log = structlog.get_logger(__name__)
 WAIT_SECONDS: Final = 5.0
 KNOWN_SECONDS: Final = 5.0
 REST_SECONDS: Final = 1.0
-"""Of a context that did not answer: nobody waits for it again at every batch."""
+"""Of a context that did not answer: nobody waits for it again at every batch. One that refuses a batch may well take
+the next one."""
 OK: Final = 200
 
 
@@ -42,6 +43,7 @@ class Neighbours:
     def __init__(self) -> None:
         self._known: dict[str, _Known] = {}
         self._resting: dict[str, float] = {}
+        self._failing: set[tuple[str, str]] = set()
 
     def send(self, context: str, batches: Sequence[Batch]) -> Iterator[bool | None]:
         """Hand over what ``context`` has published.
@@ -85,14 +87,15 @@ class Neighbours:
             answer = connections.send(method, f"/_svc/{name}/v1/{what}", body, headers, seconds=WAIT_SECONDS)
         except (NotSent, NoAnswer) as failed:
             status: int | str = type(failed).__name__
+            self._resting[name] = time.monotonic() + REST_SECONDS
         else:
             if answer.status == OK:
-                self._resting.pop(name, None)
+                self._failing.discard((name, what))
                 return answer
             status = answer.status
-        if name not in self._resting:  # told when it begins
+        if (name, what) not in self._failing:  # told when it begins
             log.warning("events_not_taken", by=name, status=status)
-        self._resting[name] = time.monotonic() + REST_SECONDS
+        self._failing.add((name, what))
         return None
 
 

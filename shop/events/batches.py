@@ -1,12 +1,14 @@
 """Events that came together: one transaction for all of them at a handler, if nothing stands against it."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 import structlog
 
+from shop.events.away import is_away
 from shop.events.envelope import Envelope
 from shop.events.handlers import Handler, handlers_of
 from shop.events.inbox import acting_for, caused_by, new_entry, note_failure, receive
@@ -50,18 +52,18 @@ def hand_over(envelopes: Sequence[Envelope], *, context: str = "") -> list[str]:
         context: To those of this context only; all, where it is empty.
 
     Raises:
-        OperationalError: An inbox can't be written. What was taken by then stays taken.
+        OperationalError: An inbox can't be written. All others have what is theirs.
     """
     by_topic: defaultdict[str, list[Envelope]] = defaultdict(list)
     for envelope in envelopes:
         by_topic[envelope.topic].append(envelope)
-    unknown: list[str] = []
+    unknown, work = list[str](), list[Callable[[], None]]()
     for topic, batch in by_topic.items():
         handlers = [each for each in handlers_of(topic) if context in ("", each.context)]
-        for handler in handlers:
-            receive_all(batch, handler)
+        work += [partial(receive_all, batch, handler) for handler in handlers]
         if not handlers:
             unknown.append(topic)
+    _as_far_as_possible(work)
     return unknown
 
 
@@ -69,15 +71,36 @@ def receive_all(envelopes: Sequence[Envelope], handler: Handler) -> None:
     """As `receive`, for events that came together: one transaction for those of a shard, if nothing stands against it.
 
     Raises:
-        OperationalError: The inbox itself can't be written. What was taken by then stays taken.
+        OperationalError: An inbox itself can't be written. Those of the other shards have what is theirs.
     """
     by_alias: defaultdict[str, list[Envelope]] = defaultdict(list)
     for envelope in envelopes:
         by_alias[alias_of(handler.context, envelope.shard_key)].append(envelope)
-    for batch in by_alias.values():
-        if not (handler.atomic and _together(batch, handler)):
-            for envelope in batch:
-                receive(envelope, handler)
+    _as_far_as_possible([partial(_receive_on_one, batch, handler) for batch in by_alias.values()])
+
+
+def _receive_on_one(batch: Sequence[Envelope], handler: Handler) -> None:
+    if not (handler.atomic and _together(batch, handler)):
+        for envelope in batch:
+            receive(envelope, handler)
+
+
+def _as_far_as_possible(work: Iterable[Callable[[], None]]) -> None:
+    """Do all of it: who waits for a shard that is away does not hold up the others, however often it comes again.
+
+    Raises:
+        OperationalError: The first one of what could not be done.
+    """
+    failed: Exception | None = None
+    for each in work:
+        try:
+            each()
+        except Exception as error:
+            if not is_away(error):
+                raise
+            failed = failed or error
+    if failed is not None:
+        raise failed
 
 
 def _together(batch: Sequence[Envelope], handler: Handler) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from django.db import InterfaceError, OperationalError, connections
 
 from shop.contract import Event, RemoteFault, ServiceUnavailable
-from shop.events import duty, embedded, figures, handlers, inbox, jobs, on, publish, relay, wake, wake_jobs
+from shop.events import batches, duty, embedded, figures, handlers, inbox, jobs, on, publish, relay, wake, wake_jobs
 from shop.events.duty import lay_down, on_duty
 from shop.events.models import Duty, InboxEntry, OutboxEvent
 from shop.observability.trace import trace_id, traced
@@ -17,6 +17,7 @@ from shop.services import acting_context
 from shop.sharding import (
     MixedShards,
     ShardScopeMissing,
+    ShardUnavailable,
     bucket_of,
     current_scope,
     home_atomic,
@@ -367,6 +368,30 @@ def test_what_waits_and_what_is_dead_is_counted(parcel, place, handle, monkeypat
         )
     # then it waits until it is dead
     assert counts == [(0, 1, 0)] * 5 + [(0, 0, 1)]
+
+
+@ANOTHER_SHARD
+@EVERY_HAND_OVER
+def test_a_shard_that_is_away_holds_up_no_other(handle, monkeypatch):
+    # given two events that come together, of which the first goes to a shard that does not answer
+    handle()
+    parcel, far, near = parcel_in(LEFT), parcel_in(LEFT, label="far"), parcel_in(RIGHT, label="near")
+    receive_on_one = batches._receive_on_one
+
+    def away(batch, handler):
+        if batch[0].shard_key == far.pk:
+            raise ShardUnavailable(detail="away")
+        receive_on_one(batch, handler)
+
+    monkeypatch.setattr(batches, "_receive_on_one", away)
+    send(parcel, far)
+    send(parcel_in(LEFT), near)
+    eventually(lambda: [work(), handled(near)][1] == [1])
+    # when it is back, then each has its own, once
+    monkeypatch.setattr(batches, "_receive_on_one", receive_on_one)
+    pass_time()
+    eventually(lambda: [pass_time(), work(), handled(far)][2] == [1])
+    assert (handled(far), handled(near)) == ([1], [1])
 
 
 @EVERY_HAND_OVER

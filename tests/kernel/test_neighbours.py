@@ -36,7 +36,7 @@ class There:
 
     def __init__(self, *topics):
         self.topics, self.got, self.asked, self.fails = topics, [], 0, None
-        self.connections = self
+        self.connections, self.refused = self, set()
 
     def send(self, method, path, body, headers, *, seconds):
         if self.fails is not None:
@@ -44,7 +44,10 @@ class There:
         if path.endswith("/topics"):
             self.asked += 1
             return Answer(status=200, body=json.dumps({"topics": self.topics}).encode())
-        self.got.append(json.loads(json.loads(body)["events"])[0]["topic"])
+        topic = json.loads(json.loads(body)["events"])[0]["topic"]
+        if topic in self.refused:
+            return Answer(status=503, body=b"{}")
+        self.got.append(topic)
         return Answer(status=200, body=b"{}")
 
 
@@ -94,6 +97,13 @@ def test_who_does_not_answer_is_not_waited_for_at_every_batch(there, monkeypatch
     there["catalog"].fails = None
     assert fates(neighbours, CUPS) == [None]
     assert there["catalog"].asked == 0
+
+
+def test_who_refuses_one_batch_is_given_the_next(there, monkeypatch):
+    monkeypatch.setattr("shop.events.apart.REST_SECONDS", 60.0)
+    there["ordering"].refused = {CUPS}
+    assert fates(Neighbours(), CUPS, POTS) == [None, True]
+    assert there["ordering"].got == [POTS]
 
 
 def test_topics_are_asked_for_now_and_then(there, monkeypatch):
