@@ -7,7 +7,7 @@ from typing import Final
 from django.utils.module_loading import import_string
 
 from shop.contract import Service
-from shop.settings import Env
+from shop.settings import Env, http_address
 
 KNOWN_CONTEXTS: Final = ("auth", "catalog", "ordering")
 NONE: Final = "none"
@@ -30,12 +30,11 @@ def hosted_contexts(env: Env) -> tuple[str, ...]:
 
 def urls_of_others(env: Env, hosted: tuple[str, ...]) -> dict[str, str]:
     """``<CONTEXT>_URL`` of contexts that live elsewhere."""
-    urls = {name: url for name in KNOWN_CONTEXTS if (url := env.text(f"{name.upper()}_URL"))}
-    for name, url in urls.items():
+    given = {name: env.checked(f"{name.upper()}_URL", http_address, "") for name in KNOWN_CONTEXTS}
+    urls = {name: url for name, url in given.items() if url}
+    for name in urls:
         if name in hosted:
             env.problems.append(f"{name.upper()}_URL: {name} is hosted here, so it can't live elsewhere too")
-        if not url.startswith(("http://", "https://")):
-            env.problems.append(f"{name.upper()}_URL: must be an http(s) address")
     if not hosted and not env.problems:
         missing = [f"{name.upper()}_URL" for name in KNOWN_CONTEXTS if name not in urls]
         env.problems.extend(f"{name}: a gateway has to know where every context lives" for name in missing)

@@ -179,6 +179,22 @@ def _options(query: str) -> dict[str, str]:
     return given
 
 
+def http_address(text: str) -> str:
+    """``text``, an address like ``http://catalog:8000``, maybe with a path; without a slash at its end.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in {"http", "https"} or not text.isascii() or set(text) & set("@?#* \\"):
+        raise ValueError("must be an address like http://catalog:8000")
+    return text.rstrip("/")
+
+
 def mail_address(text: str) -> str:
     """``text``, an address like ``shop@shop.example`` or ``Shop <shop@shop.example>``.
 

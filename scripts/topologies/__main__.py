@@ -16,7 +16,7 @@ from contextlib import ExitStack, suppress
 from types import FrameType
 from typing import Any, Final
 
-from scripts.topologies.partition import BadPartition, Part, environment_of, groups_of, parts_of
+from scripts.topologies.partition import INSIDE, BadPartition, Part, environment_of, groups_of, parts_of
 from scripts.topologies.running import ROOT, Kept, stop_all
 
 LOOK_SECONDS: Final = 0.2
@@ -37,7 +37,7 @@ def main() -> None:
     try:
         groups = groups_of(given.partition)
         port = _port()
-        parts = parts_of(groups, port, _free_ports(len(groups), but=port))
+        parts = parts_of(groups, os.environ.get("HOST") or INSIDE, port, _free_ports(len(groups), but=port))
     except BadPartition as bad:
         print(f"scripts/topology: {bad}", file=sys.stderr)
         raise SystemExit(WRONG) from None
@@ -119,8 +119,9 @@ def _is_renewed(each: Kept) -> bool:
 
 
 def _is_ready(part: Part) -> bool:
+    request = urllib.request.Request(f"{part.url}/readyz", headers={"Host": "localhost"})  # noqa: S310  ours; allowed
     try:
-        with urllib.request.urlopen(f"{part.url}/readyz", timeout=2) as answer:  # noqa: S310  our own server
+        with urllib.request.urlopen(request, timeout=2) as answer:  # noqa: S310  our own server
             return bool(answer.status == 200)  # noqa: PLR2004  OK
     except (OSError, urllib.error.URLError):
         return False

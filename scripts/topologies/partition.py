@@ -6,6 +6,8 @@ from typing import Final
 
 from config.hosting import KNOWN_CONTEXTS, NONE
 
+INSIDE: Final = "127.0.0.1"
+EVERYWHERE: Final = {"0.0.0.0": INSIDE, "::": "::1"}  # noqa: S104  what an operator may ask for
 WAITS: Final = "32"
 """Threads of a gateway, which does nothing but wait for others."""
 
@@ -38,19 +40,24 @@ class Part:
     name: str
     contexts: tuple[str, ...]
     port: int
+    host: str = INSIDE
 
     @property
     def url(self) -> str:
-        """Where it answers."""
-        return f"http://127.0.0.1:{self.port}"
+        """Where it answers, as seen from this machine."""
+        host = EVERYWHERE.get(self.host, self.host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 
-def parts_of(groups: Sequence[tuple[str, ...]], port: int, free_ports: Sequence[int]) -> list[Part]:
-    """Servers for ``groups``, the gateway last; a shop in one process needs none and is at ``port`` itself."""
+def parts_of(groups: Sequence[tuple[str, ...]], host: str, port: int, free_ports: Sequence[int]) -> list[Part]:
+    """Servers for ``groups``, the gateway last; a shop in one process needs none and is at ``port`` itself.
+
+    Only who is for clients listens at ``host``: what is behind a gateway has internal addresses.
+    """
     if len(groups) == 1:
-        return [Part(name="shop", contexts=groups[0], port=port)]
+        return [Part(name="shop", contexts=groups[0], host=host, port=port)]
     parts = [Part(name="+".join(group), contexts=group, port=at) for group, at in zip(groups, free_ports, strict=False)]
-    return [*parts, Part(name="gateway", contexts=(), port=port)]
+    return [*parts, Part(name="gateway", contexts=(), host=host, port=port)]
 
 
 def environment_of(part: Part, parts: Sequence[Part], given: Mapping[str, str]) -> dict[str, str]:
@@ -58,4 +65,4 @@ def environment_of(part: Part, parts: Sequence[Part], given: Mapping[str, str]) 
     others = [each for each in parts if each is not part]
     urls = {f"{name.upper()}_URL": each.url for each in others for name in each.contexts}
     own = {"CONTEXTS": ",".join(part.contexts)} if part.contexts else {"CONTEXTS": NONE, "SERVER_THREADS": WAITS}
-    return {**given, **urls, **own, "PORT": str(part.port)}
+    return {**given, **urls, **own, "HOST": part.host, "PORT": str(part.port)}

@@ -29,6 +29,7 @@ class Kept:
         self._command, self._environment = [sys.executable, *command], dict(environment)
         self._is_server = "serve" in command
         self._pause = FIRST_PAUSE_SECONDS
+        self._leaving: subprocess.Popen[bytes] | None = None
         self._begin()
 
     def _begin(self, **more: str) -> None:
@@ -69,16 +70,18 @@ class Kept:
         Returns whether it could be: where the new one ends at once, the old one goes on.
         """
         old, began = self.process, time.monotonic()
+        self._leaving = old  # whoever stops us meanwhile stops both
         self._begin(SHARE_PORT="1")
         while time.monotonic() < began + RENEWED_SECONDS and self.process.poll() is None and not self._is_at_work():
             time.sleep(LOOK_SECONDS)
         time.sleep(SETTLED_SECONDS)
         if self.process.poll() is not None:
-            self.process = old
+            self.process, self._leaving = old, None
             return False
         if old.poll() is None:
             old.send_signal(signal.SIGTERM)
             _end(old, time.monotonic() + STOP_SECONDS)
+        self._leaving = None
         return True
 
     def _is_at_work(self) -> bool:
@@ -88,12 +91,17 @@ class Kept:
 
     def ask_to_stop(self) -> None:
         """SIGTERM: it finishes what it holds."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+        for process in self._all():
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
 
     def stop(self, until: float) -> None:
         """Wait for its end, at most ``until``; then end it and all that it has started."""
-        _end(self.process, until)
+        for process in self._all():
+            _end(process, until)
+
+    def _all(self) -> "list[subprocess.Popen[bytes]]":
+        return [self.process, *([self._leaving] if self._leaving else [])]
 
 
 def _end(process: "subprocess.Popen[bytes]", until: float) -> None:

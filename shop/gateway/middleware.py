@@ -17,7 +17,7 @@ from shop.gateway.body import check_body
 from shop.gateway.proxy.forwarding import forward
 from shop.gateway.routes import Key, Route, Who, context_at, methods_of
 from shop.gateway.tokens import verify
-from shop.http.edge import edge_of
+from shop.http.edge import is_sent_on
 from shop.http.idempotency import Claim, claim, fingerprint_of, finish
 from shop.http.limits import Standing, limits, network_of, show_standing
 from shop.http.problems import MalformedRequest, problem, problem_of
@@ -63,8 +63,8 @@ class Pipeline:
         if not methods:
             return None
         context = context_at(match.route if match else "")
-        if (url := bound_url(context)) and edge_of(request) is None:  # who sent it here has looked where it belongs
-            return forward(context, url, request)
+        if (url := bound_url(context)) and not is_sent_on(request):
+            return forward(context, url, request, sent_on=True)
         route = methods.get("GET" if request.method == "HEAD" else request.method or "")
         if route is None:
             allowed = {"Allow": ", ".join(sorted({*methods, "HEAD"} if "GET" in methods else methods))}

@@ -14,7 +14,7 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 HEADER: Final = "X-Shop-Edge"
 META: Final = "HTTP_X_SHOP_EDGE"
 GOOD_SECONDS: Final = 60
-PARTS: Final = 4
+PARTS: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,15 +24,17 @@ class Edge:
     Attributes:
         traceparent: The trace that it has begun.
         address: Of whoever asked.
+        sent_on: By a process that hosts the context, since it is answered elsewhere; it is sent on no further.
     """
 
     traceparent: str
     address: str
+    sent_on: bool = False
 
 
 def told(edge: Edge) -> str:
     """The header's value."""
-    text = f"{int(time.time())};{edge.traceparent};{edge.address}"
+    text = f"{int(time.time())};{edge.traceparent};{edge.address};{'on' if edge.sent_on else ''}"
     return f"{text};{_signature(text)}"
 
 
@@ -47,15 +49,21 @@ def edge_of(request: HttpRequest) -> Edge | None:
     return found
 
 
+def is_sent_on(request: HttpRequest) -> bool:
+    """Whether a process that hosts the context has sent it here: it is answered here, whatever is known meanwhile."""
+    edge = edge_of(request)
+    return edge is not None and edge.sent_on
+
+
 def _read(given: str) -> Edge | None:
     text, _, signature = given.rpartition(";")
     parts = text.split(";")
     if len(parts) != PARTS - 1 or not constant_time_compare(signature, _signature(text)):
         return None
-    at, traceparent, address = parts
+    at, traceparent, address, sent_on = parts
     if abs(time.time() - int(at)) > GOOD_SECONDS:
         return None
-    return Edge(traceparent=traceparent, address=address)
+    return Edge(traceparent=traceparent, address=address, sent_on=bool(sent_on))
 
 
 def _signature(text: str) -> str:

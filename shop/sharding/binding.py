@@ -4,14 +4,19 @@ The environment says where contexts live when a process starts. The row wins ove
 context follows a change within a second, in calls of other contexts and in what clients ask.
 """
 
+import socket
+from contextlib import suppress
 from typing import Final
+from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.db import models
 
 from shop.sharding.databases import home_of
 from shop.sharding.models import ShardEpoch
 
 _bound: Final[dict[str, str]] = {}
+_written: Final[dict[str, str]] = {}
 
 
 def bound_url(context: str) -> str:
@@ -21,9 +26,24 @@ def bound_url(context: str) -> str:
 
 def note_binding(context: str, url: str) -> bool:
     """Know it from now on; whether that is news."""
-    news = _bound.get(context, "") != url
-    _bound[context] = url
-    return news
+    if _written.get(context, "") == url:
+        return False
+    _written[context] = url
+    _bound[context] = "" if _is_here(url) else url
+    return True
+
+
+def _is_here(url: str) -> bool:
+    """Whether an address is this server's own: its port, on this machine."""
+    place = urlsplit(url)
+    if place.port != settings.PORT:
+        return False
+    with suppress(OSError):
+        for family, kind, protocol, _, address in socket.getaddrinfo(place.hostname, None, type=socket.SOCK_DGRAM):
+            with suppress(OSError), socket.socket(family, kind, protocol) as probe:
+                probe.bind(address)
+                return True
+    return False
 
 
 def bind(context: str, url: str) -> None:

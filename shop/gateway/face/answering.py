@@ -25,7 +25,9 @@ from shop.contract import (
     UnauthenticatedError,
 )
 from shop.events.publishing import actor
+from shop.gateway.face.passing_on import passed_on
 from shop.gateway.tokens import verify
+from shop.http.edge import is_sent_on
 from shop.http.problems import problem, status_of
 from shop.services import acting_as, codec, deadline
 from shop.services.calling import is_first_hop, user_token
@@ -34,6 +36,7 @@ from shop.services.pipeline import check_call
 from shop.services.provider import run
 from shop.services.transport import Call
 from shop.services.transport.http import DEADLINE, USER
+from shop.sharding.binding import bound_url
 from shop.sharding.deadlines import statements_within
 
 log = structlog.get_logger(__name__)
@@ -72,6 +75,8 @@ def answer(
     if name in settings.SERVICE_KILL_SWITCH:
         raise ServiceUnavailable(detail=f"{name} is switched off")
     check_call(name, operation, arguments, caller)
+    if (url := bound_url(interface.context)) and not is_sent_on(request):
+        return passed_on(interface.context, url, request, seconds=_seconds(request))
     call = Call(interface=interface, operation=operation, arguments=arguments, caller=caller)
     seconds = min(_seconds(request), operation.timeout_seconds)
     asked = asked_by(_actor(request), _user(request))

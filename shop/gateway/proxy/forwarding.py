@@ -39,15 +39,27 @@ def mount_proxy(context: str) -> URLPattern:
 
     @csrf_exempt
     def view(request: HttpRequest, **_: str) -> HttpResponseBase:
+        if edge_of(request) is not None:  # the gateway has a wrong URL: no circles
+            return _refusal(context, UnavailableError(detail=f"{context} is not hosted here"))
         return forward(context, settings.CONTEXT_URLS[context], request)
 
     return path(f"api/v1/{context}/<path:rest>", view)
 
 
-def forward(context: str, url: str, request: HttpRequest) -> HttpResponseBase:
-    """Pass a request on, and its answer back; once more if nobody was there, or it does no harm."""
+def forward(context: str, url: str, request: HttpRequest, *, sent_on: bool = False) -> HttpResponseBase:
+    """Pass a request on, and its answer back; once more if nobody was there, or it does no harm.
+
+    Args:
+        context: Whose it is.
+        url: Where it is answered.
+        request: As it came.
+        sent_on: Whether this process hosts the context itself, and its home says that it is answered there.
+    """
+    came = edge_of(request)
+    address = came.address if came else request.META.get("REMOTE_ADDR", "")
+    note = told(Edge(traceparent=traceparent(), address=address, sent_on=sent_on))
     try:
-        answer = _asked(context, url, request)
+        answer = _asked(context, url, request, note)
     except Exception as error:
         return _refusal(context, error)
     headers = towards_client(answer.headers)
@@ -74,7 +86,7 @@ def _passed_on(context: str, answer: Streamed) -> Iterator[bytes]:
         log.warning("answer_broke_off", of=context, error=type(error).__name__)
 
 
-def _asked(context: str, url: str, request: HttpRequest) -> Streamed:
+def _asked(context: str, url: str, request: HttpRequest, note: str) -> Streamed:
     """The answer's beginning, where there is nothing against asking.
 
     Raises:
@@ -82,15 +94,13 @@ def _asked(context: str, url: str, request: HttpRequest) -> Streamed:
         NotFoundError: The address leads out of the context's.
         RequestDataTooBig, UnreadablePostError, ValueError: The client's fault; nobody was asked.
     """
-    if edge_of(request) is not None:  # the gateway has a wrong URL: no circles
-        raise UnavailableError(detail=f"{context} is not hosted here")
     if DOTS & set(request.path_info.split("/")):  # whoever stands behind might take them for a way up
         raise NotFoundError(detail="there is nothing at this address")
     len(request.body)  # read now, or refused
     target = target_of(context, url)
     target.budget.earn()
     with target.place():
-        return _sent(target, request)
+        return _sent(target, request, note)
 
 
 def _refusal(context: str, error: Exception) -> HttpResponseBase:
@@ -104,7 +114,7 @@ def _refusal(context: str, error: Exception) -> HttpResponseBase:
     return problem_of(error)
 
 
-def _sent(target: Target, request: HttpRequest) -> Streamed:
+def _sent(target: Target, request: HttpRequest, note: str) -> Streamed:
     """The answer's beginning.
 
     Raises:
@@ -113,7 +123,7 @@ def _sent(target: Target, request: HttpRequest) -> Streamed:
         DeadlineExceeded: No answer came in time.
     """
     try:
-        answer = _attempt(target, request)
+        answer = _attempt(target, request, note)
         if answer.status not in AGAIN or not _may_repeat(target, request):
             return answer
         answer.close()
@@ -125,7 +135,7 @@ def _sent(target: Target, request: HttpRequest) -> Streamed:
             raise _no_answer(target.context, failed) from None
     time.sleep(PAUSE_SECONDS)
     try:
-        return _attempt(target, request)
+        return _attempt(target, request, note)
     except NotSent:
         raise ServiceUnavailable(detail=f"{target.context} can't be reached") from None
     except NoAnswer as failed:
@@ -142,11 +152,11 @@ def _no_answer(context: str, failed: NoAnswer) -> ServiceUnavailable | DeadlineE
     return ServiceUnavailable(detail=f"the connection to {context} ended")
 
 
-def _attempt(target: Target, request: HttpRequest) -> Streamed:
+def _attempt(target: Target, request: HttpRequest, note: str) -> Streamed:
     """Told to the breaker. What a context itself can't do now is an answer."""
     headers = towards_context(request.headers)
     headers["X-Forwarded-Proto"] = request.scheme or "http"
-    headers[HEADER] = told(Edge(traceparent=traceparent(), address=request.META.get("REMOTE_ADDR", "")))
+    headers[HEADER] = note
     with target.breaker.watch():
         method = request.method or "GET"
         return target.connections.stream(method, _address(request), request.body, headers, seconds=WAIT_SECONDS)

@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from shop.settings import http_address
 from shop.sharding.binding import bind, binding_of
 
 
@@ -28,11 +29,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Change, and tell."""
-        context, url = options["context"], options["url"].rstrip("/")
+        context, url = options["context"], options["url"]
         if context not in settings.CONTEXTS:
             raise CommandError(f"{context} is not hosted here", returncode=2)
-        if url and not url.startswith(("http://", "https://")):
-            raise CommandError("--url: must be an http(s) address", returncode=2)
+        try:
+            url = http_address(url) if url else ""
+        except ValueError as wrong:
+            raise CommandError(f"--url: {wrong}", returncode=2) from None
         if (url or options["here"]) and not options["dry_run"]:
             bind(context, url)
         written, changes = binding_of(context)
