@@ -64,6 +64,28 @@ def test_a_caller_that_is_refused_there_is_told(ours, theirs):
     assert faults(ours, theirs) == ["CatalogService.cancel: refuses ordering"]
 
 
+def test_each_caller_that_is_refused_there_is_told(ours, theirs):
+    for contract, callers in ((ours, ["auth", "ordering"]), (theirs, ["auth"])):
+        contract["services"]["CatalogService"]["cancel"]["callers"] = callers
+    assert faults(ours, theirs, "auth", "ordering") == ["CatalogService.cancel: refuses ordering"]
+
+
+def test_errors_that_are_not_known_here_are_told(ours, theirs):
+    theirs["errors"]["OutOfStockError"]["code"] = "sold_out"
+    theirs["errors"]["TeaError"] = {"code": "tea", "data": {}}
+    theirs["services"]["CatalogService"]["cancel"]["errors"].append("TeaError")
+    assert sorted(faults(ours, theirs)) == [
+        "CatalogService.cancel: answers tea, which is not known here",
+        "CatalogService.commit: answers sold_out, which is not known here",
+        "CatalogService.reserve: answers sold_out, which is not known here",
+    ]
+
+
+def test_a_batch_that_is_too_large_there_is_told(ours, theirs):
+    theirs["services"]["CatalogService"]["offers"]["max_batch"] = 1
+    assert faults(ours, theirs) == ["CatalogService.offers: takes 1 at once, not 1500"]
+
+
 class There:
     """A context that says its contract."""
 
@@ -94,6 +116,12 @@ def test_readiness_shows_it_and_does_not_ask_at_every_look(there):
 def test_a_mismatch_makes_unfit(there):
     del there.contract["services"]["CatalogService"]["reserve"]
     assert contracts_ready() == {"catalog": "CatalogService.reserve: not there"}
+
+
+@pytest.mark.parametrize("damage", [{"services": []}, {"types": {}}, {"errors": {"TeaError": 7}}])
+def test_what_is_no_contract_makes_nobody_unfit(damage, there):
+    there.contract |= damage
+    assert contracts_ready() == {"catalog": OK}
 
 
 def test_who_is_away_makes_nobody_unfit(there):

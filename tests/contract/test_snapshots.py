@@ -20,6 +20,7 @@ TEA = """
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import ClassVar, Literal
 from shop.contract import ConflictError, Event, NotFoundError, Service, query, saga
@@ -191,6 +192,18 @@ BREAKS = {
         [("Mapping[str, int]", "Mapping[str, bool]")],
         ["TeaService.pour ->{}: was integer, is boolean"],
     ),
+    "keys of a mapping are others": (
+        [("Mapping[str, int]", "Mapping[int, int]")],
+        ["TeaService.pour ->: was object, is object by integer"],
+    ),
+    "a text has to be an exact number": (
+        [("pot_id: str, at", "pot_id: Decimal, at")],
+        ["TeaService.pour.pot_id: was string, is decimal"],
+    ),
+    "a default is another": (
+        [('= "small") ->', '= "large") ->')],
+        ["TeaService.cups.size: default was 'small', is 'large'"],
+    ),
     "a moment is only a text": (
         [("at: datetime", "at: int")],
         ["TeaService.pour.at: was date-time, is integer"],
@@ -287,7 +300,26 @@ def test_the_command_tells_programs(tea, capsys):
     assert json.loads(said) == {"contexts": {"tea": found}, "written": []}
 
 
-@pytest.mark.parametrize("content", [None, "{", "[]", "{}"])
+def damaged(change):
+    """A snapshot of catalog, but for something."""
+    snapshot = json.loads(json.dumps(described(Contract.of("catalog"))))
+    change(snapshot)
+    return json.dumps(snapshot)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        "{",
+        "[]",
+        "{}",
+        damaged(lambda snapshot: snapshot.update(services=[])),
+        damaged(lambda snapshot: snapshot["services"]["CatalogService"]["reserve"].pop("callers")),
+        damaged(lambda snapshot: snapshot["types"].pop("Offer")),
+        damaged(lambda snapshot: snapshot["events"].update(tea=7)),
+    ],
+)
 def test_a_snapshot_that_can_not_be_read_is_named(content, tea):
     path = tea().path
     path.unlink()

@@ -70,6 +70,10 @@ class _Comparison:
             known = "no longer declared, an older callee raises it" if error in old["errors"] else "unknown to callers"
             yield f"{place}: {error}: {known}"
         yield from self._by_new.refusals(new["arguments"], old["arguments"], place)
+        for name, was in old["arguments"]["properties"].items():
+            present = new["arguments"]["properties"].get(name, was)
+            if "default" in was and "default" in present and was["default"] != present["default"]:
+                yield f"{place}.{name}: default was {was['default']!r}, is {present['default']!r}"
         yield from self._both(f"{place} ->", old["returns"], new["returns"])
 
     def _both(self, place: str, old: Any, new: Any) -> Iterator[str]:

@@ -1,15 +1,18 @@
 """A contract as a JSON object: what the other side needs to know, and nothing that may change without its knowing."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, override
 
 from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core.core_schema import DecimalSchema, DictSchema
 
 from shop.contract import Operation, Service
 from shop.services.codec import adapter
 from shop.services.contracts.finding import Contract
 
 REF: Final = "#/types/{model}"
+ANY_TEXT: Final = {"type": "string"}
 _WORDS: Final = ("title", "description")
 
 type Snapshot = Mapping[str, Any]
@@ -47,13 +50,27 @@ def _schemas(contract: Contract) -> tuple[dict[str, Any], dict[str, Any]]:
             wanted[f"{service.__name__}.{name}"] = operation.returns
             wanted |= {f"{service.__name__}.{name}.{each}": hint for each, hint in operation.parameters.items()}
     parts = [(name, "validation", adapter(hint)) for name, hint in wanted.items()]
-    found, all_of_them = TypeAdapter.json_schemas(parts, ref_template=REF)  # type: ignore[arg-type]  # a literal in a tuple
+    found, all_of_them = TypeAdapter.json_schemas(parts, ref_template=REF, schema_generator=_AsSent)  # type: ignore[arg-type]  # a literal in a tuple
     types = {name: _bare(schema) for name, schema in sorted(all_of_them.get("$defs", {}).items())}
     return {name: _bare(schema) for (name, _), schema in found.items()}, types
 
 
+class _AsSent(GenerateJsonSchema):
+    """What pydantic's own leaves out, and is another thing on the wire: keys that are no texts, and exact numbers."""
+
+    @override
+    def dict_schema(self, schema: DictSchema) -> JsonSchemaValue:
+        keys = self.generate_inner(schema["keys_schema"]) if "keys_schema" in schema else ANY_TEXT
+        return {**super().dict_schema(schema), **({} if keys == ANY_TEXT else {"propertyNames": keys})}
+
+    @override
+    def decimal_schema(self, schema: DecimalSchema) -> JsonSchemaValue:
+        return {"type": "string", "format": "decimal"}
+
+
 def _method(service: type[Service], operation: Operation, schemas: Mapping[str, Any]) -> dict[str, Any]:
     place = f"{service.__name__}.{operation.name}"
+    defaults: Mapping[str, Any] = getattr(service, operation.name).__kwdefaults__ or {}
     return {
         "kind": operation.kind.value,
         "key": operation.key,
@@ -63,17 +80,20 @@ def _method(service: type[Service], operation: Operation, schemas: Mapping[str, 
         "max_batch": operation.max_batch,
         "arguments": {
             "type": "object",
-            "properties": {name: schemas[f"{place}.{name}"] for name in operation.parameters},
-            "required": _needed(service, operation),
+            "properties": {
+                name: {**schemas[f"{place}.{name}"], **_default(hint, name, defaults)}
+                for name, hint in operation.parameters.items()
+            },
+            "required": [name for name in operation.parameters if name not in defaults],
         },
         "returns": schemas[place],
         "errors": sorted(kind.__name__ for kind in operation.errors),
     }
 
 
-def _needed(service: type[Service], operation: Operation) -> list[str]:
-    defaults: Iterable[str] = getattr(service, operation.name).__kwdefaults__ or ()
-    return [name for name in operation.parameters if name not in defaults]
+def _default(hint: Any, name: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """What the callee takes for an argument that a caller leaves out."""
+    return {"default": adapter(hint).dump_python(defaults[name], mode="json")} if name in defaults else {}
 
 
 def _bare(schema: Any) -> Any:

@@ -14,6 +14,7 @@ from shop.observability.health import OK, readiness
 from shop.services.contracts.describing import Snapshot, described
 from shop.services.contracts.finding import Contract
 from shop.services.contracts.reading import Reading
+from shop.services.contracts.storing import is_snapshot
 from shop.services.transport.http.connections import NoAnswer, NotSent
 from shop.services.transport.http.targets import target_of
 
@@ -55,7 +56,7 @@ def _asked(context: str) -> Snapshot | None:
         found: Any = json.loads(answer.body) if answer.status == SUCCESS else None
     except (NotSent, NoAnswer, ValueError):
         return None
-    return found if isinstance(found, dict) and {"services", "types"} <= found.keys() else None
+    return found if is_snapshot(found) else None
 
 
 def mismatches(ours: Snapshot, theirs: Snapshot, *, callers: frozenset[str]) -> Iterator[str]:
@@ -64,14 +65,28 @@ def mismatches(ours: Snapshot, theirs: Snapshot, *, callers: frozenset[str]) -> 
     answering = Reading(readers=ours["types"], writers=theirs["types"], reader_is_new=False, counts_removed=False)
     for service, methods in ours["services"].items():
         for name, method in methods.items():
-            if callers & set(method["callers"]):
+            if asked_by := callers & set(method["callers"]):
                 place = f"{service}.{name}"
                 there: Mapping[str, Any] | None = theirs["services"].get(service, {}).get(name)
                 if there is None:
                     yield f"{place}: not there"
                     continue
-                if not callers & set(there["callers"]):
-                    yield f"{place}: refuses {', '.join(sorted(callers & set(method['callers'])))}"
+                if refused := asked_by - set(there["callers"]):
+                    yield f"{place}: refuses {', '.join(sorted(refused))}"
+                if there["max_batch"] < method["max_batch"]:
+                    yield f"{place}: takes {there['max_batch']} at once, not {method['max_batch']}"
                 yield from (f"{place}: {each} differs" for each in ("kind", "key") if method[each] != there[each])
+                yield from (f"{place}: {each}" for each in _unknown_errors(method, ours, there, theirs))
                 yield from asking.refusals(there["arguments"], method["arguments"], place)
                 yield from answering.refusals(method["returns"], there["returns"], f"{place} ->")
+
+
+def _unknown_errors(
+    method: Mapping[str, Any], ours: Snapshot, there: Mapping[str, Any], theirs: Snapshot
+) -> Iterator[str]:
+    """Codes that come from there and that nobody here knows."""
+    known = {ours["errors"][name]["code"] for name in method["errors"]}
+    for name in there["errors"]:
+        code = theirs["errors"].get(name, {}).get("code", name)
+        if code not in known:
+            yield f"answers {code}, which is not known here"

@@ -58,7 +58,7 @@ class Reading:
                 yield f"{place}: {value!r} is {known}"
         if "properties" in reader and "properties" in writer:
             yield from self._fields(reader, writer, place, seen)
-        for name, inner in (("items", "[]"), ("additionalProperties", "{}")):
+        for name, inner in (("items", "[]"), ("additionalProperties", "{}"), ("propertyNames", "{key}")):
             if name in reader and name in writer:
                 yield from self.refusals(reader[name], writer[name], place + inner, seen)
         for number, (mine_, theirs) in enumerate(
@@ -100,7 +100,7 @@ def _takes(reader: Schema, writer: Schema) -> bool:
         return False
     if _values(reader) is not None and _values(writer) is None:
         return False
-    shapes = ("properties", "additionalProperties", "items", "prefixItems", "uniqueItems")
+    shapes = ("properties", "additionalProperties", "propertyNames", "items", "prefixItems", "uniqueItems")
     same = all((each in reader) == (each in writer) for each in shapes)
     return same and len(reader.get("prefixItems", ())) == len(writer.get("prefixItems", ()))
 
@@ -118,6 +118,8 @@ def _shown(schema: Schema) -> str:
         return " or ".join(_shown(each) for each in schema["anyOf"])
     if "$ref" in schema:
         return str(schema["$ref"].rpartition("/")[2])
+    if "propertyNames" in schema:
+        return f"object by {_shown(schema['propertyNames'])}"
     if (values := _values(schema)) is not None:
         return f"one of {', '.join(map(repr, values))}"
     return str(schema.get("format") or schema.get("type") or "anything")
