@@ -186,6 +186,19 @@ def test_a_user_that_nobody_signed_for_is_nobody(kiosk, shelf):
     assert shelf.surroundings[0][1] == ""
 
 
+def test_a_user_whom_nobody_can_verify_at_the_moment_is_nobody(kiosk, shelf, monkeypatch):
+    def away(_token):
+        raise UnavailableError(detail="auth does not say its public keys")
+
+    monkeypatch.setattr("shop.gateway.face.answering.verify", away)
+    token = user_token.set(mint(make_principal()))
+    try:
+        kiosk.cups(ids=[])
+    finally:
+        user_token.reset(token)
+    assert shelf.surroundings[0][1] == ""
+
+
 @pytest.mark.parametrize("mishap", [dropped, answer_dropped, broken_off, busy])
 def test_what_gets_lost_once_is_sent_again(mishap, kiosk, there, shelf):
     there.mishaps = [mishap]

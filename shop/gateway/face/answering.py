@@ -23,6 +23,7 @@ from shop.contract import (
     Service,
     ServiceUnavailable,
     UnauthenticatedError,
+    UnavailableError,
 )
 from shop.events.publishing import actor
 from shop.gateway.face.passing_on import passed_on
@@ -135,10 +136,13 @@ def _user(request: HttpRequest) -> str:
 
 
 def _actor(request: HttpRequest) -> str:
-    """Who asked, by the token that the work began with; nobody, if it is no good any more: it only says who it was."""
+    """Who asked, by the token that the work began with; it only says who it was.
+
+    Nobody, if it is no good any more, or nobody can tell at the moment.
+    """
     token = _user(request)
     try:
         return verify(token).id if token else ""
-    except UnauthenticatedError as error:
+    except (UnauthenticatedError, UnavailableError) as error:
         log.warning("user_not_believed", reason=error.code)
         return ""

@@ -22,6 +22,9 @@ class Breaker:
 
     After that one call at a time is let through: if it is answered the breaker is closed, if not it is open again. It
     never waits for a failure to close: time alone lets the next call try.
+
+    What becomes of a call counts in the round it was let through in. A trial is a round of its own; so calls that were
+    under way when it opened, and fail one after the other, don't keep it open.
     """
 
     def __init__(self, target: str) -> None:
@@ -31,6 +34,7 @@ class Breaker:
         self._time_outs = 0
         self._open_until: float | None = None
         self._trying = False
+        self._round = 0
         self._figure = CONTEXT_RESTING.labels(target)
         self._figure.set(0)
 
@@ -41,34 +45,39 @@ class Breaker:
         Raises:
             CircuitOpen: The target is resting, or somebody else is trying it.
         """
-        self._admit()
+        number = self._admit()
         try:
             yield
         except NoAnswer as failed:
-            self._failed(timed_out=failed.timed_out)
+            self._failed(number, timed_out=failed.timed_out)
             raise
         except NotSent:
-            self._failed(timed_out=False)
+            self._failed(number, timed_out=False)
             raise
         except BaseException:
-            self._withdraw()
+            self._withdraw(number)
             raise
-        self._answered()
+        self._answered(number)
 
-    def _admit(self) -> None:
+    def _admit(self) -> int:
+        """The round that it is let through in."""
         with self._guard:
-            if self._open_until is None:
+            if self._open_until is not None:
+                if self._trying or time.monotonic() < self._open_until:
+                    raise CircuitOpen(detail=f"{self._target} failed too often and is given a rest")
+                self._trying = True
+                self._round += 1
+            return self._round
+
+    def _withdraw(self, number: int) -> None:
+        with self._guard:
+            if number == self._round:
+                self._trying = False
+
+    def _answered(self, number: int) -> None:
+        with self._guard:
+            if number != self._round:
                 return
-            if self._trying or time.monotonic() < self._open_until:
-                raise CircuitOpen(detail=f"{self._target} failed too often and is given a rest")
-            self._trying = True
-
-    def _withdraw(self) -> None:
-        with self._guard:
-            self._trying = False
-
-    def _answered(self) -> None:
-        with self._guard:
             self._last.append(True)
             self._time_outs = 0
             if self._open_until is not None:
@@ -76,13 +85,16 @@ class Breaker:
                 self._open_until, self._trying = None, False
                 self._figure.set(0)
 
-    def _failed(self, *, timed_out: bool) -> None:
+    def _failed(self, number: int, *, timed_out: bool) -> None:
         with self._guard:
+            if number != self._round:
+                return
             self._last.append(False)
             self._time_outs = self._time_outs + 1 if timed_out else 0
             half = len(self._last) == LOOKED_AT and self._last.count(False) * 2 >= LOOKED_AT
             if self._open_until is not None or half or self._time_outs >= TIME_OUTS:
                 self._open_until, self._trying = time.monotonic() + OPEN_SECONDS, False
+                self._round += 1
                 self._last.clear()
                 self._time_outs = 0
                 self._figure.set(1)
