@@ -1,6 +1,8 @@
 """Whether a row may be written where somebody wants to write it."""
 
-from django.db.models import Model
+from typing import Any, cast
+
+from django.db.models import Field, Model
 
 from shop.sharding.errors import MixedShards, ShardKeyMissing, ShardScopeMissing
 from shop.sharding.ids import bucket_of
@@ -26,7 +28,8 @@ def check_belongs(instance: Model, alias: str) -> None:
 
     Raises:
         ShardScopeMissing: ``alias`` is not the shard of the instance's ID.
-        MixedShards: One of its shard keys lies in another bucket: by that key the row would never be found.
+        MixedShards: One of its shard keys lies in another bucket: by that key the row would never be found; or the
+            database would work it out, and nobody knows where it lies.
     """
     if instance.pk is None:
         raise ShardKeyMissing(f"{type(instance).__name__} has no ID yet: give it one with `new_id`")
@@ -34,5 +37,9 @@ def check_belongs(instance: Model, alias: str) -> None:
         raise ShardScopeMissing(f"{type(instance).__name__} {instance.pk} does not belong to {alias}")
     for name in shard_key_fields(type(instance)):
         key = instance.__dict__.get(name)
-        if isinstance(key, int) and bucket_of(key) != bucket_of(instance.pk):
+        if hasattr(key, "resolve_expression"):
+            raise MixedShards(f"{type(instance).__name__}.{name} is an expression: a shard key is written as a number")
+        field = cast("Field[Any, Any]", instance._meta.get_field(name))
+        key = field.to_python(key)  # as it will be stored: it may have come as a text
+        if key is not None and bucket_of(key) != bucket_of(instance.pk):
             raise MixedShards(f"{type(instance).__name__}.{name} lies in another bucket than {instance.pk}")

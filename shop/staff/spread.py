@@ -26,6 +26,7 @@ else:
     _Paginator = Paginator  # takes no type at run time
 
 MAX_ID = 2**63 - 1
+MOST_DIGITS = len(str(MAX_ID))
 MOST_PAGES = 100
 DATABASE = "database"
 
@@ -61,7 +62,7 @@ def row_of(model: type[Model], key: Any, database: str) -> Model | None:
 def key_meant(text: str) -> int | None:
     """The ID that somebody looks for, as a number or as the public sees it."""
     if text.isascii() and text.isdigit():
-        return int(text) if int(text) <= MAX_ID else None
+        return int(text) if len(text) <= MOST_DIGITS and int(text) <= MAX_ID else None
     try:
         return number_of(text.partition("_")[0], text)
     except InvalidPublicId:
@@ -131,6 +132,7 @@ class SpreadChangeList(ChangeList):
         rows: Any = Rows(self.queryset, request.GET.get(DATABASE, ""))
         paginator = FirstPages(rows, self.list_per_page)
         page = paginator.get_page(self.page_num)
+        self.page_num = page.number  # the last one, where there are fewer by now
         self.result_list = page.object_list
         self.result_count = self.full_result_count = paginator.count
         self.show_full_result_count = self.show_admin_actions = self.can_show_all = False

@@ -70,6 +70,21 @@ def test_a_list_shows_rows_of_all_shards_and_each_can_be_opened(staff, orders):
             assert str(row.pk) in page.content.decode()
 
 
+@pytest.mark.parametrize("page", ["0", "2", "-1", "100", "101", "9" * 30, "x"])
+def test_a_page_that_is_not_there_is_the_nearest_that_is(staff, orders, page):
+    answer = staff.get(reverse("admin:shop_ordering_order_changelist"), {"p": page})
+    if answer.status_code == 302:  # Django's own, for what is no page at all
+        answer = staff.get(answer["Location"])
+    assert answer.status_code == 200
+    assert {row.pk for row in answer.context["cl"].result_list} == set(orders)
+
+
+@pytest.mark.parametrize("text", ["1" * 5_000, "9" * 19, "cus_" + "1" * 5_000])
+def test_nobody_has_a_key_that_long(staff, orders, text):
+    answer = staff.get(reverse("admin:shop_ordering_order_changelist"), {"q": text})
+    assert (answer.status_code, list(answer.context["cl"].result_list)) == (200, [])
+
+
 @pytest.mark.parametrize("key", ["1", "-1", "x", str(2**70)])
 def test_a_row_that_is_not_there_is_told(staff, orders, key):
     answer = staff.get(reverse("admin:shop_ordering_order_change", args=[key]))

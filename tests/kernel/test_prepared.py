@@ -6,12 +6,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import DataError, IntegrityError, ProgrammingError, close_old_connections, connections
+from django.db import DataError, IntegrityError, NotSupportedError, ProgrammingError, close_old_connections, connections
 from psycopg import Binary
 from psycopg.types.json import Jsonb
 
 from contexts.ordering.domain import OrderStatus
-from shop.sharding import home_atomic
+from shop.sharding import ShardUnavailable, home_atomic
 from shop.sharding.postgresql.prepared import as_text
 from shop.sharding.statements import prepared_cursor
 
@@ -112,6 +112,42 @@ def test_a_new_connection_prepares_anew():
     close_old_connections()
     # then
     assert ask("SELECT pg_backend_pid()") != [(backend,)]
+
+
+@pytest.fixture
+def cups():
+    """A table of ours, whose column may be widened."""
+    ask("CREATE TABLE cups (size varchar(3))")
+    yield lambda size: ask(f"ALTER TABLE cups ALTER size TYPE varchar({size})")
+    ask("DROP TABLE cups")
+
+
+SIZES = "SELECT size FROM cups"
+
+
+@COMMITTED
+def test_a_table_that_is_changed_meanwhile_is_read_as_it_is_now(cups):
+    for size in (4, 5):
+        assert ask(SIZES) == []
+        cups(size)
+    assert ask(SIZES) == []
+
+
+@COMMITTED
+def test_within_a_transaction_somebody_has_to_try_again(cups):
+    ask(SIZES)
+    cups(4)
+    with pytest.raises(ShardUnavailable, match="try again"), home_atomic("catalog"):
+        ask(SIZES)
+    with home_atomic("catalog"):
+        assert ask(SIZES) == []
+
+
+@COMMITTED
+def test_what_the_server_can_not_do_at_all_is_tried_once():
+    for _ in range(2):
+        with pytest.raises(NotSupportedError):
+            ask("SELECT DISTINCT 1 FOR UPDATE")
 
 
 @COMMITTED

@@ -1,6 +1,9 @@
 """Writes to sharded models: inside `shard_atomic` only, and only what belongs to its shard."""
 
+from decimal import Decimal
+
 import pytest
+from django.db.models import F, Value
 
 from shop.sharding import (
     MixedShards,
@@ -164,6 +167,23 @@ def test_a_row_whose_shard_key_lies_in_another_bucket_is_refused(write):
     parcel.owner_id = new_id(CONTEXT, bucket=LEFT + 1)
     with shard_atomic(CONTEXT, parcel.pk), pytest.raises(MixedShards, match="owner_id"):
         write(parcel)
+
+
+@pytest.mark.parametrize("written", [str, Decimal, Value, lambda key: F("owner_id") + key])
+@pytest.mark.parametrize("write", [lambda p: p.save(), lambda p: Parcel.objects.bulk_create([p])])
+def test_however_that_key_is_written(write, written):
+    parcel = new_parcel(LEFT)
+    parcel.owner_id = written(new_id(CONTEXT, bucket=LEFT + 1))
+    with shard_atomic(CONTEXT, parcel.pk), pytest.raises(MixedShards, match="owner_id"):
+        write(parcel)
+
+
+def test_a_shard_key_may_come_as_a_text():
+    parcel = new_parcel(LEFT)
+    parcel.owner_id = str(new_id(CONTEXT, bucket=LEFT))
+    with shard_atomic(CONTEXT, parcel.pk):
+        parcel.save()
+    assert Parcel.objects.get(pk=parcel.pk).owner_id == int(parcel.owner_id)
 
 
 def test_home_rows_are_written_at_the_home():

@@ -10,6 +10,7 @@ from shop.sharding.commands.asking import Refused, ask_each
 from shop.sharding.commands.doctor.maps import owners_by_bucket
 from shop.sharding.commands.places import Slices, is_introduced, slices_of
 from shop.sharding.databases import aliases_of, home_of
+from shop.sharding.first_migrate import ForeignDatabase, check_identity
 from shop.sharding.ids import BUCKETS
 from shop.sharding.models import ShardEpoch, ShardMapEntry, ShardProcess
 from shop.sharding.slices import publish_anew, runs
@@ -51,7 +52,10 @@ def _look(context: str) -> Seen:
     if not is_introduced(home):
         raise Refused(f"{home} was never migrated: run `manage.py migrate_contexts`")
     stored = _stored_epoch(context)  # before the slices: a map that is published after this is noticed
-    answers = ask_each(aliases_of(context), lambda alias: slices_of(alias) if is_introduced(alias) else None)
+    try:
+        answers = ask_each(aliases_of(context), _owned_by)
+    except ForeignDatabase as foreign:
+        raise Refused(str(foreign)) from foreign
     if answers.missing:
         raise Refused(*(f"{alias} can't be asked what it owns: {why}" for alias, why in answers.missing.items()))
     slices = {alias: each for alias, each in answers.given.items() if each is not None}
@@ -62,6 +66,18 @@ def _look(context: str) -> Seen:
         *(rows.aggregate(most=Max("epoch"))["most"] or 0 for rows in (entries, processes)),
     ]
     return Seen(stored_epoch=stored, known_epoch=max(known), slices=slices)
+
+
+def _owned_by(alias: str) -> Slices | None:
+    """What a database says; None of one that was never introduced.
+
+    Raises:
+        ForeignDatabase: It is another one: what it owns is not the alias's.
+    """
+    if not is_introduced(alias):
+        return None
+    check_identity(alias)
+    return slices_of(alias)
 
 
 def _stored_epoch(context: str) -> int:

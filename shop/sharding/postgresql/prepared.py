@@ -8,16 +8,19 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache, partial
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import UUID
 
 from psycopg import Binary, DataError, generators
 from psycopg.abc import PQGen
 from psycopg.adapt import Transformer
-from psycopg.errors import error_from_result
+from psycopg.errors import FeatureNotSupported, error_from_result
 from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 from psycopg.types.json import Jsonb
+
+from shop.sharding.errors import ShardUnavailable
 
 if TYPE_CHECKING:  # it comes in here
     from shop.sharding.postgresql.connection import Watched
@@ -44,6 +47,7 @@ class Session:
         self._server = connection.pgconn
         self._rows = Transformer.from_context(connection)
         self._names: dict[str, bytes] = {}
+        self._numbers = count()
         self._ask(partial(self._server.send_query, ONE_PLAN))
 
     def run(self, text: str, values: Values) -> list[Row]:
@@ -51,20 +55,33 @@ class Session:
 
         Raises:
             psycopg.Error: As the driver's cursor would.
+            ShardUnavailable: A table is another since the statement was prepared, and a transaction is open.
         """
         prepared, names = _numbered(text)
         given: Sequence[Any] = [cast(Mapping[str, Any], values)[name] for name in names] if names else list(values)
         if not self._connection.autocommit and self._server.transaction_status == TransactionStatus.IDLE:
             self._ask(partial(self._server.send_query, BEGIN.encode()))
-        name = self._names.get(text)
-        if name is None:
-            name = b"shop_%d" % len(self._names)
+        result = self._answer(text, prepared, [as_text(value) for value in given])
+        self._rows.set_pgresult(result)
+        return self._rows.load_rows(0, result.ntuples, tuple)
+
+    def _answer(self, text: str, prepared: bytes, values: list[bytes | None]) -> PGresult:
+        known = self._names.get(text)
+        name = known or b"shop_%d" % next(self._numbers)
+        if known is None:
             self._ask(partial(self._server.send_prepare, name, prepared))
             self._names[text] = name
             self._connection.altered |= outlasts_transaction(text)
-        result = self._ask(partial(self._server.send_query_prepared, name, [as_text(value) for value in given]))
-        self._rows.set_pgresult(result)
-        return self._rows.load_rows(0, result.ntuples, tuple)
+        try:
+            return self._ask(partial(self._server.send_query_prepared, name, values))
+        except FeatureNotSupported:
+            if known is None:
+                raise
+            self._names.clear()  # a column has another type since it was prepared; nothing of it was done
+            if self._server.transaction_status != TransactionStatus.IDLE:
+                alias = self._connection.bulkhead.alias
+                raise ShardUnavailable(detail=f"a table of {alias} was changed; try again") from None
+            return self._answer(text, prepared, values)
 
     def begin_guarded(self, buckets: Sequence[int]) -> None:
         """Begin a transaction, unless one is open, and ask whether ``buckets`` may be written: one way there and back.

@@ -126,6 +126,19 @@ def test_a_map_that_is_published_meanwhile_is_not_written_over(monkeypatch):
     assert (load_shard_map(CONTEXT).epoch, load_shard_map(CONTEXT).alias_of_bucket(LEFT)) == (2, LAST)
 
 
+@pytest.mark.once
+def test_from_databases_in_each_others_places_no_map_is_made(make_shop):
+    # given a shell in which two URLs have changed places
+    shop = make_shop(3)
+    shop.urls[1], shop.urls[2] = shop.urls[2], shop.urls[1]
+    # then
+    refused = shop.manage("shards", "rebuild-map")
+    assert (refused.code, "it was migrated as catalog_" in refused.error) == (2, True)
+    shop.urls[1], shop.urls[2] = shop.urls[2], shop.urls[1]
+    status = shop.manage("shards", "status", "--json").json["contexts"][0]
+    assert status["epoch"] == 1
+
+
 def test_without_one_of_three_databases_nothing_is_written(make_shop, unreachable):
     shop = make_shop(3)
     good = shop.urls[2]
