@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from django.conf import settings
@@ -29,6 +29,8 @@ REST_SECONDS: Final = 1.0
 """Of a context that did not answer: nobody waits for it again at every batch. One that refuses a batch may well take
 the next one."""
 OK: Final = 200
+SAID: Final = {"topics": "topics", "events": "taken"}
+"""What an answer has to say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +66,8 @@ class Neighbours:
         if known is not None and time.monotonic() < known.until:
             return
         answer = self._sent(name, "GET", "topics", b"")
-        if answer is not None:
-            topics = frozenset(json.loads(answer.body)["topics"])
-            self._known[name] = _Known(topics, time.monotonic() + KNOWN_SECONDS)
+        if isinstance(topics := _said(answer, "topics"), list):
+            self._known[name] = _Known(frozenset(map(str, topics)), time.monotonic() + KNOWN_SECONDS)
 
     def _may_handle(self, name: str, topic: str) -> bool:
         """Whether it does; yes, as long as it has never said so."""
@@ -75,7 +76,8 @@ class Neighbours:
 
     def _is_taken(self, name: str, producer: str, envelopes: Sequence[Envelope]) -> bool:
         body = json.dumps(seal(producer, envelopes)).encode()
-        return name in self._known and self._sent(name, "POST", "events", body) is not None
+        answer = self._sent(name, "POST", "events", body) if name in self._known else None
+        return bool(_said(answer, "taken") == len(envelopes))
 
     def _sent(self, name: str, method: str, what: str, body: bytes) -> Answer | None:
         """The answer, if it is one that says yes."""
@@ -89,13 +91,21 @@ class Neighbours:
             status: int | str = type(failed).__name__
             self._resting[name] = time.monotonic() + REST_SECONDS
         else:
-            if answer.status == OK:
+            if answer.status == OK and _said(answer, SAID[what]) is not None:
                 self._failing.discard((name, what))
                 return answer
             status = answer.status
         if (name, what) not in self._failing:  # told when it begins
             log.warning("events_not_taken", by=name, status=status)
         self._failing.add((name, what))
+        return None
+
+
+def _said(answer: Answer | None, name: str) -> Any:
+    """What an answer says; None of one that is not ours: somebody in between says 200 as well."""
+    try:
+        return None if answer is None else json.loads(answer.body)[name]
+    except (ValueError, LookupError, TypeError, RecursionError):
         return None
 
 

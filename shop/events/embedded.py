@@ -92,7 +92,9 @@ class Embedded:
 
     def _relay_round(self, context: str, carrier: Carrier | None = None) -> None:
         seen = [
-            self._try(f"relay of {alias}", partial(_relay, alias, carrier)) for alias in shard_map(context).owners()
+            self._try(f"{what} of {alias}", partial(_on_duty, alias, work))
+            for alias in shard_map(context).owners()
+            for what, work in (("relay", partial(relay, alias, carrier)), ("retry", partial(retry, alias)))
         ]
         if not any(seen):
             leave_databases()
@@ -131,8 +133,8 @@ class Embedded:
         return done or 0
 
 
-def _relay(alias: str, carrier: Carrier | None) -> int:
-    return relay(alias, carrier) + retry(alias) if on_duty(alias, wake.RELAY) else 0
+def _on_duty(alias: str, work: Callable[[], int]) -> int:
+    return work() if on_duty(alias, wake.RELAY) else 0
 
 
 def _leave(context: str) -> None:

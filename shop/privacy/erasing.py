@@ -1,7 +1,8 @@
 """Erasing a customer in one context: its own tables by its `PersonalData`, the kernel's tables by what is here.
 
 An access token is good for some minutes after its account is gone, and a request may be under way. So it is done again
-when no token is left, and once more when every answer that was kept under a key is gone.
+when no token is left, once more when every answer that was kept under a key is gone, and at last when no event is
+believed any more that was on its way.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from typing import Final
 
 from shop.contract import PersonalData
 from shop.events import one_by_one
+from shop.events.broker.sealing import OLDEST
 from shop.gateway.tokens import LIFETIME
 from shop.http.idempotency import KEPT_HOURS
 from shop.privacy.leftovers import erase_leftovers
@@ -17,7 +19,7 @@ from shop.services import provider_in
 from shop.sharding import aliases_of, shard_atomic, shard_map
 from shop.sharding.scatter import owned
 
-AGAIN_AFTER: Final = (LIFETIME + timedelta(minutes=2), timedelta(hours=KEPT_HOURS + 1))
+AGAIN_AFTER: Final = (LIFETIME + timedelta(minutes=2), timedelta(hours=KEPT_HOURS + 1), OLDEST + timedelta(hours=1))
 BATCH: Final = 100
 
 

@@ -36,19 +36,21 @@ class There:
 
     def __init__(self, *topics):
         self.topics, self.got, self.asked, self.fails = topics, [], 0, None
-        self.connections, self.refused = self, set()
+        self.connections, self.refused, self.says = self, set(), b""
 
     def send(self, method, path, body, headers, *, seconds):
         if self.fails is not None:
             raise self.fails
         if path.endswith("/topics"):
             self.asked += 1
+            if self.says:
+                return Answer(status=200, body=self.says)
             return Answer(status=200, body=json.dumps({"topics": self.topics}).encode())
         topic = json.loads(json.loads(body)["events"])[0]["topic"]
         if topic in self.refused:
             return Answer(status=503, body=b"{}")
         self.got.append(topic)
-        return Answer(status=200, body=b"{}")
+        return Answer(status=200, body=self.says or b'{"taken": 1}')
 
 
 @pytest.fixture
@@ -106,6 +108,23 @@ def test_who_refuses_one_batch_is_given_the_next(there, monkeypatch):
     assert there["ordering"].got == [POTS]
 
 
+NONSENSE = [b"<html>", b"[]", b'{"topics": 5}', b"\xff", b"[" * 200_000, b'{"taken": 2}']
+
+
+@pytest.mark.parametrize("says", NONSENSE, ids=lambda body: repr(body[:20]))
+@pytest.mark.parametrize("knows", [False, True], ids=["from the beginning", "later"])
+def test_who_answers_nonsense_has_taken_nothing_and_holds_up_no_other(says, knows, there):
+    neighbours = Neighbours()
+    if knows:
+        fates(neighbours, CUPS)
+    there["catalog"].says = says
+    assert fates(neighbours, CUPS, POTS)[0] is None
+    assert there["ordering"].got[-2:] == [CUPS, POTS]
+    # when it speaks again, then it takes them
+    there["catalog"].says = b""
+    assert fates(Neighbours(), CUPS) == [True]
+
+
 def test_topics_are_asked_for_now_and_then(there, monkeypatch):
     neighbours = Neighbours()
     fates(neighbours, CUPS)
@@ -133,6 +152,7 @@ def posted(body):
         (b"{}", 401),
         (b"[]", 401),
         (json.dumps({"version": 1, "token": "x", "events": "[]"}).encode(), 401),
+        (b"[" * 200_000, 400),
         (b"x" * (1 << 21), 400),
     ],
 )

@@ -42,6 +42,7 @@ def make_app() -> Celery:
         broker_transport_options={} if transport_of(settings.BROKER_URL) else AMQP_WAITS,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        broker_channel_error_retry=True,
         task_queues=queues(),
         task_default_exchange=exchange().name,
         task_default_exchange_type="topic",

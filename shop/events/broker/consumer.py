@@ -17,6 +17,10 @@ log = structlog.get_logger(__name__)
 DELAYED_DELIVERY: Final = "celery.worker.consumer.delayed_delivery:DelayedDelivery"
 
 
+OBEYED_BY_CELERY: Final = {"eta": None, "expires": None, "timelimit": [None, None]}
+"""Headers that nobody has signed: by them anybody could have an event thrown away, or held for years."""
+
+
 class Consumer(CelerysConsumer):  # type: ignore[misc]  # Celery has no types
     """Celery's, but what is no batch of ours is parked: Celery would drop it.
 
@@ -38,11 +42,16 @@ class Consumer(CelerysConsumer):  # type: ignore[misc]  # Celery has no types
                 if reason := _stranger(message):
                     self._park(message, reason)
                 else:
+                    message.headers |= OBEYED_BY_CELERY
                     handle(message)
             except (LookupError, TypeError, ValueError, AttributeError):
                 self._park(message, "headers that can't be read")
 
         return receive
+
+    def on_decode_error(self, message: Any, _: Exception) -> None:
+        """What is packed in a way that it is not."""
+        self._park(message, "content that can't be read")
 
     def on_invalid_task(self, _: Any, message: Any, __: Exception) -> None:
         """Celery finds a header wrong."""

@@ -19,19 +19,36 @@ log = structlog.get_logger(__name__)
 
 NEVER_TOO_OLD: Final = timedelta(days=36_500)
 """Somebody has looked at it; and what an inbox may have forgotten has no effect by itself."""
+RAW: Final = "raw"
+"""What a message was, escaped, where it can't be stored as it is. Nobody has signed that."""
 
 
 def park(message: Any, *, topic: str, reason: str, context: str = "") -> None:
     """Keep a message that can't be taken where staff see it: at the home of ``context``, or of the first one hosted."""
     text = json.dumps(message, sort_keys=True)
+    kept = message if _can_be_stored(message) else {RAW: text}
     digest = hashlib.sha256(text.encode()).hexdigest()
     context = context or hosted_contexts()[0]
     with home_atomic(context) as scope:
         _, new = ParkedMessage.objects.using(scope.alias).get_or_create(
-            digest=digest, defaults={"topic": topic[:120], "reason": reason, "message": message}
+            digest=digest, defaults={"topic": _printable(topic)[:120], "reason": reason, "message": kept}
         )
     if new:
         log.error("message_parked", context=context, topic=topic, reason=reason)
+
+
+def _can_be_stored(message: Any) -> bool:
+    """Whether any database takes it: PostgreSQL has no NUL in a text, no half characters, and numbers that are some."""
+    try:
+        text = json.dumps(message, ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except ValueError:
+        return False
+    return "\\u0000" not in text
+
+
+def _printable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode().replace("\0", "\\0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

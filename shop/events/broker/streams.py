@@ -87,11 +87,18 @@ class Channel(virtual.Channel):  # type: ignore[misc]  # as above
 
     def queue_bind(self, queue: str, exchange: str = "", routing_key: str = "", *_: Any, **__: Any) -> None:
         """Messages of the topic ``routing_key`` go to ``queue`` from now on."""
-        self._redis.sadd(_bindings(exchange), f"{routing_key} {queue}")
+        with self._redis.pipeline(transaction=True) as pipe:
+            pipe.sadd(_bindings(exchange), f"{routing_key} {queue}")
+            pipe.sadd(_bound_at(queue), _bindings(exchange))
+            pipe.execute()
 
     def queue_delete(self, queue: str, *_: Any, **__: Any) -> None:
-        """Delete a queue with what is in it. Its bindings stay, and lead nowhere until it is declared again."""
-        self._redis.delete(queue)
+        """Delete a queue with what is in it, and what leads to it."""
+        for bindings in self._redis.smembers(_bound_at(queue)):
+            gone = [each for each in self._redis.smembers(bindings) if each.endswith(f" {queue}".encode())]
+            if gone:
+                self._redis.srem(bindings, *gone)
+        self._redis.delete(queue, _bound_at(queue))
 
     def exchange_delete(self, exchange: str, *_: Any, **__: Any) -> None:
         """Forget all bindings."""
@@ -100,13 +107,18 @@ class Channel(virtual.Channel):  # type: ignore[misc]  # as above
     def basic_publish(
         self, message: dict[str, Any], exchange: str, routing_key: str, mandatory: bool = False, **_: Any
     ) -> None:
-        """Append to every queue that is bound, to all or to none; with ``mandatory`` it is told if there is none."""
+        """Append to every queue that is bound.
+
+        With ``mandatory`` it is told if there is none, or one of them is missing that nobody has deleted: it is to be
+        sent again then, and those that have it know it.
+        """
         self._inplace_augment_message(message, exchange, routing_key)
         text = json.dumps(message, separators=(",", ":"))
         with self._redis.pipeline(transaction=True) as pipe:
             for queue in self._bound(exchange, routing_key) if exchange else [routing_key]:
                 pipe.xadd(queue, {FIELD: text}, nomkstream=True)
-            is_taken = any(pipe.execute())
+            entries = pipe.execute()
+            is_taken = bool(entries) and all(entries)
         if mandatory and not is_taken:
             for tell in self.events["basic_return"]:
                 tell(None, exchange, routing_key, message)
@@ -127,8 +139,19 @@ class Channel(virtual.Channel):  # type: ignore[misc]  # as above
             return False
         entries = (self._abandoned(queues, room) if due else []) or list(self._read(queues, room, timeout))
         for entry in entries:
-            deliver(_message(*entry), entry[0])
+            deliver(self._readable(*entry), entry[0])
         return bool(entries)
+
+    def _readable(self, queue: str, entry: str, fields: dict[bytes, bytes]) -> dict[str, Any]:
+        """A message that kombu can open: what it can't is somebody else's, and shown as it is."""
+        try:
+            message: dict[str, Any] = json.loads(fields[FIELD])
+            message["properties"]["delivery_tag"] = f"{queue} {entry}"
+            opened = self.Message(message, channel=self)
+            is_readable = isinstance(opened.headers, dict) and not opened.errors
+        except Exception:  # whatever one of them raises for what somebody has sent
+            is_readable = False
+        return message if is_readable else _as_it_is(queue, entry, fields)
 
     def finish(self, delivery_tag: str, *, again: bool = False) -> None:
         """Take an entry off its queue; ``again``: and append its message, in one step."""
@@ -178,7 +201,7 @@ class Channel(virtual.Channel):  # type: ignore[misc]  # as above
 
     def _get(self, queue: str, *_: Any) -> dict[str, Any]:
         for entry in self._abandoned([queue], 1) or self._read([queue], 1, 0):
-            return _message(*entry)
+            return self._readable(*entry)
         raise Empty
 
     def _bound(self, exchange: str, routing_key: str) -> list[str]:
@@ -257,19 +280,19 @@ def _bindings(exchange: str) -> str:
     return f"{exchange}:bindings"
 
 
-def _message(queue: str, entry: str, fields: dict[bytes, bytes]) -> dict[str, Any]:
-    try:
-        message: dict[str, Any] = json.loads(fields[FIELD])
-        message["properties"]["delivery_tag"] = f"{queue} {entry}"
-    except (KeyError, TypeError, ValueError):  # somebody else's: the consumer says what becomes of it
-        message = {
-            "body": json.dumps({_text(name): _text(value) for name, value in fields.items()}),
-            "content-type": "application/json",
-            "content-encoding": "utf-8",
-            "headers": {},
-            "properties": {"delivery_tag": f"{queue} {entry}", "delivery_info": {}},
-        }
-    return message
+def _bound_at(queue: str) -> str:
+    return f"{queue}:bound"
+
+
+def _as_it_is(queue: str, entry: str, fields: dict[bytes, bytes]) -> dict[str, Any]:
+    """The consumer says what becomes of it."""
+    return {
+        "body": json.dumps({_text(name): _text(value) for name, value in fields.items()}),
+        "content-type": "application/json",
+        "content-encoding": "utf-8",
+        "headers": {},
+        "properties": {"delivery_tag": f"{queue} {entry}", "delivery_info": {}},
+    }
 
 
 def _text(value: bytes) -> str:

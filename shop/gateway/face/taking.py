@@ -29,7 +29,7 @@ def take_events(context: str, request: HttpRequest) -> HttpResponse:
         return problem(401, "not_believed", error.reason)
     except UnavailableError as error:
         return problem(503, error.code, error.detail)
-    except (ValueError, SuspiciousOperation, UnreadablePostError):
+    except (ValueError, RecursionError, SuspiciousOperation, UnreadablePostError):
         return problem(400, "malformed", "the body is no batch of events")
     try:
         with acting_as(context):

@@ -1,5 +1,6 @@
 """Redis as a broker: what a worker has taken stays known until it is done with, whatever becomes of the worker."""
 
+import json
 from contextlib import suppress
 
 import pytest
@@ -162,6 +163,28 @@ def test_an_entry_that_nobody_of_ours_wrote_is_shown_as_it_is(queue, workers):
     assert [message.payload for message in worker.taken] == [{"\ufffdodd": "thing"}, {"message": "[1]"}]
 
 
+GOOD = {"body": "1", "content-type": "application/json", "content-encoding": "utf-8", "headers": {}, "properties": {}}
+POISON = {
+    "too deep": "[" * 200_000,
+    "no base64": json.dumps({**GOOD, "body": "%%%a", "properties": {"body_encoding": "base64"}}),
+    "an unknown encoding": json.dumps({**GOOD, "properties": {"body_encoding": "tea"}}),
+    "headers that are a list": json.dumps({**GOOD, "headers": [1]}),
+    "properties that are a list": json.dumps({**GOOD, "properties": [1]}),
+    "packed": json.dumps({**GOOD, "headers": {"compression": "zlib"}}),
+    "a number": "5",
+}
+
+
+@pytest.mark.parametrize("what", POISON)
+def test_an_entry_that_can_not_be_opened_does_not_stand_in_the_way(what, queue, workers, send):
+    with Redis.from_url(URLS["Redis"]) as client:
+        client.xadd(queue.name, {"message": POISON[what]})
+    send(1)
+    worker = workers()
+    eventually(lambda: len(worker.look()) == 2)
+    assert [message.payload for message in worker.taken] == [{"message": POISON[what]}, 1]
+
+
 def test_a_topic_goes_to_every_queue_that_is_bound_or_back_to_its_sender(queue, send):
     returned = []
     with connected(URLS["Redis"]) as connection:
@@ -178,3 +201,18 @@ def test_a_topic_goes_to_every_queue_that_is_bound_or_back_to_its_sender(queue, 
             producer.publish(1, exchange=queue.exchange, routing_key=TOPIC, mandatory=True)
             assert (returned[1:] == [TOPIC], left(second)) == (gone, 0)
             queue(connection.default_channel).delete()
+
+
+def test_a_queue_that_got_lost_is_told_though_another_has_the_message(queue, send):
+    returned = []
+    with connected(URLS["Redis"]) as connection, Redis.from_url(URLS["Redis"]) as client:
+        second = Queue(f"{queue.name}.second", queue.exchange, routing_key=TOPIC)(connection.default_channel)
+        second.declare()
+        producer = connection.Producer(on_return=lambda *told: returned.append(told[2]))
+        client.delete(second.name)  # as a Redis does that is full
+        producer.publish(1, exchange=queue.exchange, routing_key=TOPIC, mandatory=True)
+        assert (returned, left(queue)) == ([TOPIC], 1)
+        # when it is declared again, then both have it
+        second.declare()
+        producer.publish(1, exchange=queue.exchange, routing_key=TOPIC, mandatory=True)
+        assert (returned, left(queue), left(second)) == ([TOPIC], 2, 1)
