@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import connections
 
 from shop.events import wake
-from shop.events.away import is_away
+from shop.events.away import Away, is_away
 from shop.events.duty import lay_down, on_duty
 from shop.events.jobs import run_due_jobs
 from shop.events.relay import Carrier, relay, retry
@@ -92,9 +92,7 @@ class Embedded:
 
     def _relay_round(self, context: str, carrier: Carrier | None = None) -> None:
         seen = [
-            self._try(f"{what} of {alias}", partial(_on_duty, alias, work))
-            for alias in shard_map(context).owners()
-            for what, work in (("relay", partial(relay, alias, carrier)), ("retry", partial(retry, alias)))
+            self._try(f"relay of {alias}", partial(_relay, alias, carrier)) for alias in shard_map(context).owners()
         ]
         if not any(seen):
             leave_databases()
@@ -133,8 +131,15 @@ class Embedded:
         return done or 0
 
 
-def _on_duty(alias: str, work: Callable[[], int]) -> int:
-    return work() if on_duty(alias, wake.RELAY) else 0
+def _relay(alias: str, carrier: Carrier | None) -> int:
+    if not on_duty(alias, wake.RELAY):
+        return 0
+    try:
+        seen = relay(alias, carrier)
+    except Away:
+        retry(alias)  # which needs no broker
+        raise
+    return seen + retry(alias)
 
 
 def _leave(context: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from django.db import DatabaseError, OperationalError, connections
 
 from shop.events import embedded, jobs
-from shop.events.away import is_away
+from shop.events.away import Away, is_away
 from shop.events.housekeeping import finish_dangling_values
 from shop.http.idempotency import forget_old_claims
 from shop.http.models import IdempotencyClaim
@@ -194,6 +194,19 @@ def test_a_job_that_meets_an_outage_is_put_off_without_an_alarm(monkeypatch, cap
     assert not jobs.run_job(job)
     assert "job_put_off" in caplog.text
     assert "Traceback" not in caplog.text
+
+
+@COMMITTING
+def test_what_failed_is_tried_again_while_the_broker_is_away(monkeypatch):
+    def broker_is_away(*_):
+        raise Away("refused")
+
+    retried = []
+    monkeypatch.setattr(embedded, "relay", broker_is_away)
+    monkeypatch.setattr(embedded, "retry", lambda alias: retried.append(alias) or 0)
+    monkeypatch.setattr(embedded.wake, "wait", lambda *_: False)
+    embedded.Embedded()._relay_round(CONTEXT)
+    assert retried == list(ALIASES)
 
 
 @COMMITTING
