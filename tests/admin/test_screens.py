@@ -71,12 +71,14 @@ def test_a_list_shows_rows_of_all_shards_and_each_can_be_opened(staff, orders):
 
 
 @pytest.mark.parametrize("page", ["0", "2", "-1", "100", "101", "9" * 30, "x"])
-def test_a_page_that_is_not_there_is_the_nearest_that_is(staff, orders, page):
+def test_a_page_that_is_not_there_is_the_nearest_that_is(staff, orders, page, monkeypatch):
+    # given a list of several pages
+    monkeypatch.setattr(admin.site.get_model_admin(Order), "list_per_page", 1)
     answer = staff.get(reverse("admin:shop_ordering_order_changelist"), {"p": page})
     if answer.status_code == 302:  # Django's own, for what is no page at all
         answer = staff.get(answer["Location"])
     assert answer.status_code == 200
-    assert {row.pk for row in answer.context["cl"].result_list} == set(orders)
+    assert len({row.pk for row in answer.context["cl"].result_list} & set(orders)) == 1
 
 
 @pytest.mark.parametrize("text", ["1" * 5_000, "9" * 19, "cus_" + "1" * 5_000])
