@@ -65,8 +65,8 @@ class Neighbours:
         known = self._known.get(name)
         if known is not None and time.monotonic() < known.until:
             return
-        answer = self._sent(name, "GET", "topics", b"")
-        if isinstance(topics := _said(answer, "topics"), list):
+        topics = self._told(name, "GET", "topics", b"")
+        if isinstance(topics, list):
             self._known[name] = _Known(frozenset(map(str, topics)), time.monotonic() + KNOWN_SECONDS)
 
     def _may_handle(self, name: str, topic: str) -> bool:
@@ -76,11 +76,10 @@ class Neighbours:
 
     def _is_taken(self, name: str, producer: str, envelopes: Sequence[Envelope]) -> bool:
         body = json.dumps(seal(producer, envelopes)).encode()
-        answer = self._sent(name, "POST", "events", body) if name in self._known else None
-        return bool(_said(answer, "taken") == len(envelopes))
+        return name in self._known and bool(self._told(name, "POST", "events", body) == len(envelopes))
 
-    def _sent(self, name: str, method: str, what: str, body: bytes) -> Answer | None:
-        """The answer, if it is one that says yes."""
+    def _told(self, name: str, method: str, what: str, body: bytes) -> Any:
+        """What the answer says, see `SAID`; None where there is none that is ours."""
         if time.monotonic() < self._resting.get(name, 0.0):
             return None
         headers = {"Content-Type": "application/json"}
@@ -91,9 +90,9 @@ class Neighbours:
             status: int | str = type(failed).__name__
             self._resting[name] = time.monotonic() + REST_SECONDS
         else:
-            if answer.status == OK and _said(answer, SAID[what]) is not None:
+            if answer.status == OK and (told := _said(answer, SAID[what])) is not None:
                 self._failing.discard((name, what))
-                return answer
+                return told
             status = answer.status
         if (name, what) not in self._failing:  # told when it begins
             log.warning("events_not_taken", by=name, status=status)
@@ -101,10 +100,10 @@ class Neighbours:
         return None
 
 
-def _said(answer: Answer | None, name: str) -> Any:
+def _said(answer: Answer, name: str) -> Any:
     """What an answer says; None of one that is not ours: somebody in between says 200 as well."""
     try:
-        return None if answer is None else json.loads(answer.body)[name]
+        return json.loads(answer.body)[name]
     except (ValueError, LookupError, TypeError, RecursionError):
         return None
 

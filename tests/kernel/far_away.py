@@ -1,6 +1,5 @@
 """A context that lives elsewhere: an HTTP server that answers by the face, unless a test tells it to do worse."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from typing import Any
 
 from shop.contract import Service
 from tests.contract.over_http import Here
+from tests.serving import serving
 
 type Mishap = Callable[["Answering"], bool]
 """Does something instead of answering; true: the request is answered all the same."""
@@ -126,11 +126,5 @@ def dripping(request: Answering) -> bool:
 @contextmanager
 def far_away(interface: type[Service], provider: Service) -> Iterator[FarAway]:
     """Such a server, for a block."""
-    with FarAway(interface, provider) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(FarAway(interface, provider)) as server:
+        yield server

@@ -15,6 +15,7 @@ from shop.gateway.proxy import forwarding, mount_proxy, repeating
 from shop.http.edge import HEADER, Edge, edge_of, told
 from shop.http.limits import network_of
 from shop.services.transport.http.targets import leave_targets
+from tests.serving import serving
 
 pytestmark = [pytest.mark.once, pytest.mark.urls(__name__)]
 
@@ -68,12 +69,8 @@ class Echo(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def upstream():
-    with Upstream() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
+    with serving(Upstream()) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,6 @@
 """What stands between two contexts in tests of faults: passes calls on, or does worse."""
 
 import random
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from shop.services.transport.http.connections import Connections, NoAnswer, NotSent
+from tests.serving import serving
 
 
 class Between(ThreadingHTTPServer):
@@ -85,12 +85,6 @@ class _Passing(BaseHTTPRequestHandler):
 @contextmanager
 def between(url: str) -> Iterator[Between]:
     """Such a one, for a block."""
-    with Between(url) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
-            server.there.close()
+    with serving(Between(url)) as server:
+        yield server
+    server.there.close()

@@ -4,7 +4,6 @@ import re
 import socket
 import subprocess
 import sys
-import threading
 import time
 from contextlib import suppress
 
@@ -12,6 +11,7 @@ import pytest
 
 from tests.e2e.shopserver import ROOT, ShopServer, free_port
 from tests.kernel.test_proxy import SPOOFED, Upstream
+from tests.serving import serving
 
 pytestmark = pytest.mark.once
 
@@ -61,12 +61,8 @@ UP = ("/api/v1/catalog/..%2f..%2f..%2f_svc/catalog/v1/jwks", "/api/v1/catalog/..
 
 @pytest.fixture(scope="module")
 def upstream():
-    with Upstream() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
+    with serving(Upstream()) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture(scope="module")
