@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.core import checks
 from django.db import connections
 from django.db.migrations import Migration
@@ -76,7 +76,7 @@ def _declare_chores() -> None:
 
 def _make_way(using: str, app_config: AppConfig, plan: Sequence[tuple[Migration, bool]], **_: Any) -> None:
     """SQLite changes a table by making it anew, which a trigger that asks the table of slices does not survive."""
-    from shop.sharding.fence import remove_fence
+    from shop.sharding.fencing import remove_fence
 
     of_kernel = app_config.name == "shop" and any(migration.app_label == "shop" for migration, _ in plan)
     if of_kernel and connections[using].vendor == "sqlite":
@@ -84,14 +84,18 @@ def _make_way(using: str, app_config: AppConfig, plan: Sequence[tuple[Migration,
 
 
 def _introduce(using: str, app_config: AppConfig, **_: Any) -> None:
-    """Tell a database what it is, once the kernel's tables are there; give a home its staff roles."""
+    """Tell a database what it is, once the kernel's tables are there; give a home its staff roles.
+
+    The fence comes last: where it stands, nothing was interrupted.
+    """
     from shop.sharding import context_of_alias, home_of
-    from shop.sharding.fence import install_fence
+    from shop.sharding.fencing import install_fence
     from shop.sharding.first_migrate import introduce
     from shop.staff.accounts import ensure_roles
 
     if app_config.name == "shop":
         introduce(using)
-        install_fence(using)
     if app_config.name == "shop.staff" and using == home_of(context_of_alias(using)):
         ensure_roles(using)
+    if app_config == [each for each in apps.get_app_configs() if each.models_module is not None][-1]:
+        install_fence(using)

@@ -9,7 +9,7 @@ from django.db import connections
 from shop.invariants.registry import declared
 from shop.invariants.runner import Runner, Verdict
 from shop.sharding import alias_of
-from shop.sharding.fence import install_fence, remove_fence
+from shop.sharding.fencing import install_fence, remove_fence
 
 type Ids = tuple[str, ...]
 

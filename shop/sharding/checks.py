@@ -8,7 +8,7 @@ from django.core.checks import CheckMessage, Error
 from django.db.models import AutoField, BigIntegerField, Field, Model
 
 from shop.sharding.databases import owner_of
-from shop.sharding.fence import fence_faults
+from shop.sharding.fencing import fence_faults
 from shop.sharding.models import KernelModel
 from shop.sharding.readiness import all_aliases, unapplied
 from shop.sharding.router import STAFF_LABELS

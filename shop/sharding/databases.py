@@ -1,6 +1,7 @@
 """Which databases this process has. An alias is `<context>_<n>`; `<context>_0` is the context's home."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from django.conf import settings
 from django.db import close_old_connections, connections
@@ -33,6 +34,19 @@ def owner_of(app_label: str) -> str | None:
     """Context that owns an app's tables; None for tables of the kernel and of staff."""
     owner = app_label.removeprefix("shop_")
     return owner if owner != app_label and owner in settings.CONTEXTS else None
+
+
+def file_of(alias: str) -> Path | None:
+    """The file of an SQLite database that is one."""
+    name = str(connections[alias].settings_dict["NAME"])
+    is_file = connections[alias].vendor == "sqlite" and not name.startswith("file:") and ":memory:" not in name
+    return Path(name) if is_file else None
+
+
+def exists(alias: str) -> bool:
+    """False for an SQLite file that is not there: to connect would make it."""
+    file = file_of(alias)
+    return file is None or file.exists()
 
 
 def in_use() -> Sequence[BaseDatabaseWrapper]:

@@ -1,6 +1,7 @@
 """How long statements of this piece of work may take: somebody waits for its answer, and for so long only.
 
-On PostgreSQL it becomes `statement_timeout` of each connection that is taken meanwhile. SQLite knows no such thing.
+On PostgreSQL it becomes `statement_timeout` of each connection that is taken meanwhile; on SQLite a statement looks at
+the clock itself, each few thousand steps of it.
 """
 
 import time
@@ -22,6 +23,11 @@ def statements_within(seconds: float) -> Iterator[None]:
         yield
     finally:
         _until.reset(before)
+
+
+def statements_until() -> float | None:
+    """The moment; monotonic seconds. None where nobody waits."""
+    return _until.get()
 
 
 def statement_milliseconds() -> int | None:

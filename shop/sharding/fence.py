@@ -3,10 +3,12 @@
 `shop.sharding.guard` asks at the beginning of a transaction; the triggers stand behind it and are all there is against
 raw SQL, old code, and a process whose map is old. On PostgreSQL both take a lock on the bucket, shared among writers,
 until their transaction ends: who wants the bucket to change hands waits for all of them. SQLite has one writer anyway.
+How the triggers come into a database is in `shop.sharding.fencing`.
 """
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from django.apps import apps
@@ -24,6 +26,8 @@ LOCK_CLASS: Final = 7001
 ISOLATION_STATE: Final = "SH002"
 _WORDS: Final = REFUSED_WORDS.replace("'", "''")
 SLICES: Final = ShardSlice._meta.db_table
+NAMED: Final = "shop_fence_"
+"""What all names of triggers begin with."""
 
 OPERATIONS: Final = {
     operation: [f"({row}.id >> {BUCKET_SHIFT})" for row in rows]
@@ -91,45 +95,24 @@ FUNCTIONS: Final = "".join(
 as much as asking. A function is planned once in a session."""
 
 
-def install_fence(alias: str) -> None:
-    """Put the triggers on every table of ``alias`` that lies by bucket, and on what its home keeps. Safe to repeat."""
-    wanted, connection = fence_of(alias), connections[alias]
-    present = _present(alias)
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute(FUNCTIONS)
-        for name, table in present.items():
-            if name not in wanted:
-                cursor.execute(_dropping(connection.vendor, name, table))
-        for name, text in wanted.items():
-            if name not in present:
-                cursor.execute(text)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """One operation on one table; the name tells the version of the text."""
+
+    name: str
+    table: str
+    operation: str
+    text: str
 
 
-def remove_fence(alias: str) -> None:
-    """Take all triggers away, where a migration needs that; `install_fence` puts them back."""
-    with connections[alias].cursor() as cursor:
-        for name, table in _present(alias).items():
-            cursor.execute(_dropping(connections[alias].vendor, name, table))
-
-
-def fence_faults(alias: str) -> list[str]:
-    """What is wrong with the fence of ``alias``: triggers that are missing, switched off, or of another version."""
-    wanted, present = set(fence_of(alias)), set(_present(alias))
-    return [f"trigger {name} is missing" for name in sorted(wanted - present)] + [
-        f"trigger {name} is unknown to this version" for name in sorted(present - wanted)
-    ]
-
-
-def fence_of(alias: str) -> dict[str, str]:
-    """Every trigger that ``alias`` should have: its text by its name, which tells the text's version."""
+def fence_of(alias: str) -> list[Trigger]:
+    """Every trigger that ``alias`` should have."""
     vendor = connections[alias].vendor
-    return {
-        name: text
+    return [
+        _trigger(vendor, table, operation, bucket)
         for table, bucket in _fenced_tables(alias)
         for operation in OPERATIONS
-        for name, text in [_trigger(vendor, table, operation, bucket)]
-    }
+    ]
 
 
 def fenced_models(alias: str) -> Iterator[tuple[type[Model], int | None]]:
@@ -151,11 +134,11 @@ def _fenced_tables(alias: str) -> Iterator[tuple[str, int | None]]:
         yield model._meta.db_table, whole
 
 
-def _trigger(vendor: str, table: str, operation: str, whole: int | None) -> tuple[str, str]:
+def _trigger(vendor: str, table: str, operation: str, whole: int | None) -> Trigger:
     text = (_on_postgresql if vendor == "postgresql" else _on_sqlite)(table, operation, whole)
     version = hashlib.sha256((FUNCTIONS + text).encode()).hexdigest()[:12]
-    name = f"shop_fence_{operation.lower()}_{version}"
-    return name, text.replace("<name>", name)
+    name = f"{NAMED}{operation.lower()}_{version}"
+    return Trigger(name=name, table=table, operation=operation, text=text.replace("<name>", name))
 
 
 def _on_postgresql(table: str, operation: str, whole: int | None) -> str:
@@ -173,24 +156,3 @@ def _on_sqlite(table: str, operation: str, whole: int | None) -> str:
         f'CREATE TRIGGER "<name>" BEFORE {operation} ON "{table}" FOR EACH ROW'
         f" WHEN {unowned} BEGIN SELECT RAISE(ABORT, '{_WORDS}'); END"
     )
-
-
-def _present(alias: str) -> dict[str, str]:
-    """Table by name of each of our triggers that is there and switched on."""
-    connection = connections[alias]
-    with connection.cursor() as cursor:
-        cursor.execute(PRESENT[connection.vendor])
-        return dict(cursor.fetchall())
-
-
-PRESENT: Final = {
-    "postgresql": r"""
-        SELECT tgname, relname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
-        WHERE tgname LIKE 'shop\_fence\_%' AND tgenabled IN ('O', 'A') AND NOT tgisinternal""",
-    "sqlite": r"""
-        SELECT name, tbl_name FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'shop\_fence\_%' ESCAPE '\'""",
-}
-
-
-def _dropping(vendor: str, name: str, table: str) -> str:
-    return f'DROP TRIGGER "{name}"' + (f' ON "{table}"' if vendor == "postgresql" else "")

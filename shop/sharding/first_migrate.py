@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from django.db import connections, transaction
 
-from shop.sharding.databases import aliases_of, context_of_alias, home_of
+from shop.sharding.databases import aliases_of, context_of_alias, exists, home_of
 from shop.sharding.ids import BUCKETS, HOME_SLICE
 from shop.sharding.models import DatabaseIdentity, Shard, ShardEpoch, ShardMapEntry, ShardSlice
 from shop.sharding.shard_map import forget_shard_map
@@ -34,7 +34,7 @@ def introduce(alias: str) -> None:
     """
     context = context_of_alias(alias)
     with transaction.atomic(using=alias):
-        _refuse_other_place(alias)
+        check_place(alias)
         identity = DatabaseIdentity.objects.using(alias).first()
         if alias == home_of(context):
             _register(context)
@@ -93,13 +93,18 @@ def check_identity(alias: str) -> None:
     Raises:
         ForeignDatabase: They disagree.
     """
-    _refuse_other_place(alias)
+    check_place(alias)
     known, expected = DatabaseIdentity.objects.using(alias).first(), home_says(alias)
     if known is not None and expected is not None and known.uuid != expected:
         raise _another(alias, "it is not the database that was introduced there")
 
 
-def _refuse_other_place(alias: str) -> None:
+def check_place(alias: str) -> None:
+    """Ask the database alone whether it belongs where it is.
+
+    Raises:
+        ForeignDatabase: It says that it is another one.
+    """
     known, context = DatabaseIdentity.objects.using(alias).first(), context_of_alias(alias)
     if known is not None and (known.context, known.alias) != (context, alias):
         raise _another(alias, f"it was migrated as {known.alias} of {known.context}")
@@ -111,6 +116,8 @@ def _another(alias: str, why: str) -> ForeignDatabase:
 
 
 def _is_introduced(alias: str) -> bool:
+    if not exists(alias):
+        return False
     tables = connections[alias].introspection.table_names()
     return DatabaseIdentity._meta.db_table in tables and DatabaseIdentity.objects.using(alias).exists()
 

@@ -24,7 +24,8 @@ from django.db import DatabaseError, connections
 
 from shop.sharding.databases import context_of_alias, home_of
 from shop.sharding.first_migrate import ForeignDatabase, recognise
-from shop.sharding.readiness import unapplied
+from shop.sharding.migration_lock import alone_at
+from shop.sharding.readiness import left_to_do
 
 JOBS: Final = max(2, os.cpu_count() or 1)
 
@@ -34,7 +35,7 @@ class Outcome:
     """What became of one database.
 
     Attributes:
-        waiting: Migrations that were unapplied when it was looked at.
+        waiting: Steps that were left to do when it was looked at, nearly always migrations.
         error: Why it failed, in one line; empty if it did not.
         bug: The traceback, where the error is none of the database's.
     """
@@ -47,31 +48,34 @@ class Outcome:
 
 
 class Work(Protocol):
-    """What is done with a database; returns how many migrations were unapplied."""
+    """What is done with a database; returns how many steps were left to do."""
 
     def __call__(self, alias: str) -> int:
         """Do it."""
 
 
-def count_unapplied(alias: str) -> int:
+def count_left(alias: str) -> int:
     """Only look.
 
     Raises:
         ForeignDatabase: Another one is behind the URL.
     """
     recognise(alias)
-    return unapplied(alias)
+    return left_to_do(alias)
 
 
 def migrate_one(alias: str) -> int:
-    """Apply whatever is unapplied, put the fence in its place, and introduce the database if it is new.
+    """Apply whatever is unapplied, introduce the database if it is new, and put the fence in its place.
+
+    Who else would do it at the same time waits, and finds it done.
 
     Raises:
         ForeignDatabase: Another one is behind the URL; nothing was written.
     """
-    waiting = count_unapplied(alias)
     options = {"verbosity": 0, "interactive": False, "database": alias, "skip_checks": True}
-    call_command(DjangoMigrate(), **options)
+    with alone_at(alias):
+        waiting = count_left(alias)
+        call_command(DjangoMigrate(), **options)
     return waiting
 
 

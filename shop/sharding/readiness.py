@@ -6,9 +6,9 @@ from django.db.migrations.executor import MigrationExecutor
 from shop.observability.health import OK, readiness
 from shop.sharding.databases import aliases_of, context_of_alias, home_of, hosted_contexts
 from shop.sharding.errors import ShardMapMissing
-from shop.sharding.fence import fence_faults
+from shop.sharding.fencing import fence_faults, is_current
 from shop.sharding.first_migrate import ForeignDatabase, check_identity
-from shop.sharding.models import DatabaseIdentity
+from shop.sharding.models import DatabaseIdentity, ShardSlice
 from shop.sharding.shard_map import known_maps
 from shop.sharding.stored_map import sound_map
 
@@ -103,6 +103,16 @@ def _is_mapped(context: str) -> str:
     except DatabaseError as error:
         return f"does not answer ({type(error).__name__})"
     return OK
+
+
+def left_to_do(alias: str) -> int:
+    """Number of steps that `migrate_contexts` has to do: migrations, or what follows them where it was interrupted."""
+    return unapplied(alias) or int(not (is_told(alias) and is_current(alias)))
+
+
+def is_told(alias: str) -> bool:
+    """Whether a migrated database knows what it is, and what it owns."""
+    return all(model.objects.using(alias).exists() for model in (DatabaseIdentity, ShardSlice))
 
 
 def unapplied(alias: str) -> int:

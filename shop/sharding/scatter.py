@@ -19,6 +19,7 @@ from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 from shop.observability.masking import masked
 from shop.sharding.asked import note_asked
 from shop.sharding.databases import in_use, leave_databases
+from shop.sharding.deadlines import statements_within
 from shop.sharding.errors import ShardUnavailable
 from shop.sharding.ids import key_of_bucket
 from shop.sharding.keys import aliases_demanded, finds_nothing
@@ -28,6 +29,8 @@ from shop.sharding.shard_map import ShardMap, shard_map
 log = structlog.get_logger(__name__)
 
 TIMEOUT_SECONDS: Final = 2.0
+LATER_SECONDS: Final = 0.1
+"""After it was given up, a statement is ended, and its thread is free: so it is never the statement that says so."""
 THREADS: Final = 2
 """For each shard, in each process: who waits for a slow one takes no thread from the others."""
 
@@ -105,11 +108,11 @@ class Across[M: Model]:
         if len(queries) < 2 or any(c.in_atomic_block for c in in_use()):  # noqa: PLR2004
             return self._answered(aliases, (partial(ask, query) for query in queries))
         named = list(zip(queries, aliases, strict=True))
+        until = time.monotonic() + TIMEOUT_SECONDS
         try:
-            asked = [_lane(os.getpid(), alias).submit(_in_thread, ask, query) for query, alias in named]
+            asked = [_lane(os.getpid(), alias).submit(_in_thread, ask, query, until) for query, alias in named]
         except RuntimeError:  # the process is ending, and its threads take no more work
             return self._answered(aliases, (partial(ask, query) for query in queries))
-        until = time.monotonic() + TIMEOUT_SECONDS
         waits = zip(asked, aliases, strict=True)
         return self._answered(aliases, (partial(_answer, future, alias, until) for future, alias in waits))
 
@@ -135,9 +138,10 @@ class Across[M: Model]:
         return found
 
 
-def _in_thread[M: Model, R](ask: Callable[[QuerySet[M]], R], query: QuerySet[M]) -> R:
+def _in_thread[M: Model, R](ask: Callable[[QuerySet[M]], R], query: QuerySet[M], until: float) -> R:
     try:
-        return ask(query)
+        with statements_within(until + LATER_SECONDS - time.monotonic()):
+            return ask(query)
     finally:
         leave_databases()
 

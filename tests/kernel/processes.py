@@ -72,6 +72,18 @@ def result(process: subprocess.Popen[str]) -> Any:
     return json.loads(out.splitlines()[-1])
 
 
+def begin(*arguments: str, environment: Mapping[str, str]) -> subprocess.Popen[str]:
+    """Begin ``manage.py``, beside others."""
+    return subprocess.Popen(  # noqa: S603  this Python, this project
+        [sys.executable, "manage.py", *arguments],
+        env=dict(environment),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 def manage(*arguments: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """Run ``manage.py`` to its end."""
     return subprocess.run(  # noqa: S603  this Python, this project

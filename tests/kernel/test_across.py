@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import OperationalError, connections
+from django.db.models import Expression, IntegerField
 
 from shop.sharding import ShardUnavailable, alias_of, new_id, scatter, shard_atomic
 from shop.sharding.shard_map import forget_shard_map
@@ -27,6 +28,18 @@ ORDERS = [
     ("sent_at", "-id"),
     ("-sent_at", "weight", "id"),
 ]
+
+
+class Endless(Expression):
+    """A number that takes a database for ever."""
+
+    TEXTS = {
+        "postgresql": "(SELECT 1 FROM pg_sleep(60))",
+        "sqlite": "(WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n)",
+    }
+
+    def as_sql(self, compiler, connection):
+        return self.TEXTS[connection.vendor], ()
 
 
 def random_parcels(seed, count=60):
@@ -231,10 +244,10 @@ class TestInParallel:
         monkeypatch.setattr(scatter, "TIMEOUT_SECONDS", 0.2)
         in_thread = scatter._in_thread
 
-        def slow(ask, query):
+        def slow(ask, query, until):
             if query.db == LAST:
                 time.sleep(0.6)
-            return in_thread(ask, query)
+            return in_thread(ask, query, until)
 
         monkeypatch.setattr(scatter, "_in_thread", slow)
         with pytest.raises(ShardUnavailable, match=LAST):
@@ -245,10 +258,10 @@ class TestInParallel:
         monkeypatch.setattr(scatter, "TIMEOUT_SECONDS", 0.2)
         left, freed, in_thread = parcel_in(LEFT), threading.Event(), scatter._in_thread
 
-        def stuck(ask, query):
+        def stuck(ask, query, until):
             if query.db == LAST:
                 freed.wait(20)
-            return in_thread(ask, query)
+            return in_thread(ask, query, until)
 
         monkeypatch.setattr(scatter, "_in_thread", stuck)
         try:
@@ -259,13 +272,24 @@ class TestInParallel:
             freed.set()
 
     @SHARDS_TOGETHER
+    def test_what_was_given_up_ends_and_leaves_its_thread_to_the_next(self, monkeypatch):
+        monkeypatch.setattr(scatter, "TIMEOUT_SECONDS", 0.4)
+        made = {parcel_in(LEFT).pk, parcel_in(RIGHT).pk}
+        endless = Parcel.objects.filter(weight=Endless(output_field=IntegerField()))
+        for _ in range(scatter.THREADS):
+            with pytest.raises(ShardUnavailable, match="did not answer within"):
+                endless.across().rows()
+        time.sleep(2 * scatter.LATER_SECONDS)
+        assert {row.pk for row in Parcel.objects.across().rows()} == made
+
+    @SHARDS_TOGETHER
     def test_slow_shards_are_waited_for_together(self, monkeypatch):
         monkeypatch.setattr(scatter, "TIMEOUT_SECONDS", 0.5)
         in_thread = scatter._in_thread
 
-        def slow(ask, query):
+        def slow(ask, query, until):
             time.sleep(0.4 if query.db == "catalog_0" else 0.8)
-            return in_thread(ask, query)
+            return in_thread(ask, query, until)
 
         monkeypatch.setattr(scatter, "_in_thread", slow)
         started = time.monotonic()

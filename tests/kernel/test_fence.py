@@ -4,14 +4,13 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
-from django.core.management import call_command
-from django.core.management.base import SystemCheckError
 from django.db import DatabaseError, connections, transaction
 
 from shop.invariants.placement import placed_models
 from shop.sharding import ShardMoved, generator, home_atomic, home_of, hosted_contexts, new_id
 from shop.sharding.databases import owner_of
-from shop.sharding.fence import fence_faults, fence_of, fenced_models, install_fence, remove_fence
+from shop.sharding.fence import fence_of, fenced_models
+from shop.sharding.fencing import fence_faults, remove_fence
 from shop.sharding.generator import generator_of
 from shop.sharding.ids import HOME_SLICE
 from shop.sharding.models import ShardSlice, UniqueTarget, WorkerLease
@@ -142,30 +141,6 @@ def test_every_table_that_lies_by_bucket_and_every_table_of_a_home_is_fenced():
         assert len(fence_of(alias)) == 3 * len(fenced)
         assert fence_faults(alias) == []
     assert len(hosted_contexts()) == 3
-
-
-def test_a_missing_a_foreign_and_a_sleeping_trigger_are_found_and_mended():
-    alias, cursor = "catalog_0", connections["catalog_0"].cursor()
-    on_postgresql = connections[alias].vendor == "postgresql"
-    name, text = next((name, text) for name, text in fence_of(alias).items() if f'"{TABLE}"' in text)
-    # given a trigger of another version beside ours, and ours gone
-    cursor.execute(text.replace(name, "shop_fence_insert_0ld"))
-    cursor.execute(f'DROP TRIGGER "{name}"' + (f" ON {TABLE}" if on_postgresql else ""))
-    assert fence_faults(alias) == [
-        f"trigger {name} is missing",
-        "trigger shop_fence_insert_0ld is unknown to this version",
-    ]
-    install_fence(alias)
-    assert fence_faults(alias) == []
-    if on_postgresql:  # SQLite's can't be switched off
-        cursor.execute(f'ALTER TABLE {TABLE} DISABLE TRIGGER "{name}"')
-        assert fence_faults(alias) == [f"trigger {name} is missing"]
-
-
-def test_a_broken_fence_fails_the_system_check():
-    remove_fence(LAST)
-    with pytest.raises(SystemCheckError, match=f"{LAST}: trigger"):
-        call_command("check", databases=[LAST])
 
 
 def test_only_read_committed_may_write():

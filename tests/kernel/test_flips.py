@@ -14,7 +14,7 @@ import pytest
 from django.db import OperationalError
 
 from shop.sharding import bucket_of, key_of_bucket
-from shop.sharding.fence import install_fence, remove_fence
+from shop.sharding.fencing import install_fence, remove_fence
 from shop.sharding.models import UniqueTarget
 from shop.sharding.shard_map import forget_shard_map, load_shard_map
 from shop.sharding.slices import changing_slices, lock_buckets, publish, set_owned

@@ -17,6 +17,7 @@ from shop.invariants.registry import declared, not_here
 from shop.invariants.runner import Runner, Verdict, by_name
 from shop.invariants.words import Invariant
 from shop.observability.health import OK
+from shop.sharding.databases import context_of_alias, home_of
 from shop.sharding.readiness import databases_ready, migrations_ready
 
 MAX_SECONDS: Final = 3_600.0
@@ -105,8 +106,11 @@ def _chosen(names: Sequence[str] | None) -> list[Invariant]:
 
 
 def _away() -> dict[str, str]:
-    """Databases that are not fit to be asked, with the reason."""
-    away = {alias: verdict for alias, verdict in databases_ready().items() if verdict != OK}
+    """Databases that are not fit to be asked, with the reason; all of a context whose home can't say who owns what."""
+    ready = databases_ready()
+    away = {alias: verdict for alias, verdict in ready.items() if verdict != OK}
+    homes = {alias: home_of(context_of_alias(alias)) for alias in ready}
+    away |= {alias: f"{home}: {away[home]}" for alias, home in homes.items() if home in away and alias not in away}
     if not away:
         away = {alias: verdict for alias, verdict in migrations_ready().items() if verdict != OK}
     return away

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from shop.sharding.migrating import JOBS, Outcome, count_unapplied, migrate_one, run
+from shop.sharding.migrating import JOBS, Outcome, count_left, migrate_one, run
 from shop.sharding.readiness import all_aliases
 
 MOST_JOBS: Final = 64
@@ -52,11 +52,11 @@ class Command(BaseCommand):
             if outcome.bug:
                 self.stderr.write(outcome.bug)
 
-        done = run(count_unapplied if only_look else migrate_one, aliases, jobs=options["jobs"], told=told)
+        done = run(count_left if only_look else migrate_one, aliases, jobs=options["jobs"], told=told)
         if failed := [outcome for outcome in done if outcome.error]:
             raise CommandError(_how_to_go_on(failed, done, aliases), returncode=2)
         if only_look and (behind := [outcome.alias for outcome in done if outcome.waiting]):
-            raise CommandError(f"unapplied migrations: {', '.join(behind)}: run it without --check", returncode=1)
+            raise CommandError(f"unapplied: {', '.join(behind)}: run it without --check", returncode=1)
 
 
 def _line(outcome: Outcome, *, only_look: bool) -> str:

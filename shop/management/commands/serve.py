@@ -23,7 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from shop.observability.shared_counts import FOLDER, empty_folder
 from shop.services.keys import key_ring
 from shop.sharding.first_migrate import ForeignDatabase, check_identity
-from shop.sharding.readiness import all_aliases, unapplied
+from shop.sharding.readiness import all_aliases, left_to_do, unapplied
 from shop.sharding.router import staff_home
 from shop.staff.models import StaffUser
 
@@ -61,7 +61,7 @@ class Command(BaseCommand):
     def _prepare(self, *, demo: bool) -> None:
         for alias in (alias for alias in all_aliases() if not unapplied(alias)):
             check_identity(alias)
-        if any(unapplied(alias) for alias in all_aliases()):
+        if any(left_to_do(alias) for alias in all_aliases()):
             self.console.print("migrating")
             call_command("migrate_contexts", stdout=sys.stderr)
         if not settings.CONTEXTS:

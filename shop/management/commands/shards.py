@@ -12,7 +12,7 @@ from shop.sharding.commands.add import add
 from shop.sharding.commands.asking import Refused, reason_of
 from shop.sharding.commands.doctor import examine
 from shop.sharding.commands.plan import MEASURES, planned
-from shop.sharding.commands.rebuild import rebuild
+from shop.sharding.commands.rebuild import rebuild, write
 from shop.sharding.commands.reports import added_shown, examined_shown, plan_shown, rebuilt_shown
 from shop.sharding.commands.shown import status_shown
 from shop.sharding.commands.status import status
@@ -104,8 +104,12 @@ def _plan(command: Command, contexts: Sequence[str], options: dict[str, Any]) ->
 
 
 def _rebuild(command: Command, contexts: Sequence[str], options: dict[str, Any]) -> None:
-    report = {"maps": [rebuild(context, dry_run=options["dry_run"]) for context in contexts]}
-    command.say(report, rebuilt_shown, options)
+    maps = [rebuild(context) for context in contexts]  # all are looked at before anything is written
+    faults = [] if options["dry_run"] else [write(each) for each in maps]
+    written = [not fault for fault in faults] or [False] * len(maps)
+    command.say({"maps": [m.report(written=w) for m, w in zip(maps, written, strict=True)]}, rebuilt_shown, options)
+    if any(faults):
+        raise Refused(*filter(None, faults))
 
 
 COMMANDS: Final = {"status": _status, "doctor": _doctor, "add": _add, "plan": _plan, "rebuild-map": _rebuild}

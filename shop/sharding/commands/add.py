@@ -9,13 +9,13 @@ from django.db.migrations.recorder import MigrationRecorder
 from shop.sharding.commands.asking import Refused, reason_of
 from shop.sharding.commands.doctor import postgresql
 from shop.sharding.commands.doctor.databases import examine_database
-from shop.sharding.commands.places import engine_of, exists, is_introduced, slices_of, where
-from shop.sharding.databases import aliases_of, home_of
+from shop.sharding.commands.places import engine_of, is_introduced, slices_of, where
+from shop.sharding.databases import aliases_of, exists, home_of
 from shop.sharding.fence import fenced_models
 from shop.sharding.first_migrate import ForeignDatabase, recognise
 from shop.sharding.migrating import migrate_one
 from shop.sharding.models import DatabaseIdentity, Shard
-from shop.sharding.readiness import unapplied
+from shop.sharding.readiness import left_to_do
 from shop.sharding.stored_map import sound_map
 
 DECISIVE: Final = frozenset(
@@ -63,11 +63,11 @@ def add(context: str, *, dry_run: bool, told: Callable[[str], None]) -> dict[str
 def _refuse_home(context: str) -> None:
     home = home_of(context)
     try:
+        recognise(home)
         if not is_introduced(home):
             raise Refused(f"{home} was never migrated: `manage.py migrate_contexts` begins a shop")
-        recognise(home)
-        if waiting := unapplied(home):
-            raise Refused(f"{home}: {waiting} migrations are unapplied: run `manage.py migrate_contexts` first")
+        if waiting := left_to_do(home):
+            raise Refused(f"{home}: {waiting} steps are left to do: run `manage.py migrate_contexts` first")
         sound_map(context)
     except (DatabaseError, ForeignDatabase) as error:
         raise Refused(reason_of(error)) from error

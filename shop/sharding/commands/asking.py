@@ -8,6 +8,7 @@ from typing import Final
 from django.db import DatabaseError, InterfaceError, connections
 
 from shop.sharding.databases import in_use
+from shop.sharding.first_migrate import ForeignDatabase
 
 AT_ONCE: Final = 8
 
@@ -47,7 +48,7 @@ def _alone[R](ask: Callable[[str], R], alias: str) -> R | Exception:
 def _try[R](ask: Callable[[str], R], alias: str) -> R | Exception:
     try:
         return ask(alias)
-    except (DatabaseError, InterfaceError, OSError) as error:
+    except (DatabaseError, InterfaceError, ForeignDatabase, OSError) as error:
         return error
 
 

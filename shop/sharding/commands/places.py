@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from django.db import connections
 
-from shop.sharding.databases import context_of_alias, home_of
+from shop.sharding.databases import context_of_alias, exists, file_of, home_of
 from shop.sharding.ids import BUCKETS
 from shop.sharding.models import DatabaseIdentity, ShardSlice
 
@@ -73,18 +72,6 @@ def where(alias: str) -> str:
 def is_home(alias: str) -> bool:
     """Whether it holds what its context does not shard."""
     return alias == home_of(context_of_alias(alias))
-
-
-def file_of(alias: str) -> Path | None:
-    """The file of an SQLite database that is one."""
-    name = str(connections[alias].settings_dict["NAME"])
-    return None if engine_of(alias) != "sqlite" or name.startswith("file:") or ":memory:" in name else Path(name)
-
-
-def exists(alias: str) -> bool:
-    """False for an SQLite file that is not there: to connect would make it."""
-    file = file_of(alias)
-    return file is None or file.exists()
 
 
 def bytes_of(alias: str) -> int:

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.db import DatabaseError
 from django.db.models import Max
 
-from shop.sharding.commands.asking import Refused, ask_each
+from shop.sharding.commands.asking import Refused, ask_each, reason_of
 from shop.sharding.commands.doctor.maps import owners_by_bucket
 from shop.sharding.commands.places import Slices, is_introduced, slices_of
 from shop.sharding.databases import aliases_of, home_of
-from shop.sharding.first_migrate import ForeignDatabase, check_identity
+from shop.sharding.first_migrate import ForeignDatabase, check_identity, recognise
 from shop.sharding.ids import BUCKETS
 from shop.sharding.models import ShardEpoch, ShardMapEntry, ShardProcess
 from shop.sharding.slices import publish_anew, runs
@@ -26,36 +27,63 @@ class Seen:
     slices: dict[str, Slices]
 
 
-def rebuild(context: str, *, dry_run: bool) -> dict[str, Any]:
-    """Write the map from the slices, under a new epoch; what has changed. Safe to repeat.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rebuilt:
+    """A map that can be written: owner and epoch of each bucket."""
 
-    Buckets that change hands meanwhile are no danger: their move publishes an epoch, and then nothing is written.
+    context: str
+    epoch: int
+    instead_of: int
+    owners: Sequence[tuple[str, int]]
+    changes: Sequence[dict[str, Any]]
 
-    Database: all of the context, each by itself; then the home, one transaction.
+    def report(self, *, written: bool) -> dict[str, Any]:
+        """As JSON has it."""
+        return {"context": self.context, "written": written, "epoch": self.epoch, "changes": self.changes}
+
+
+def rebuild(context: str) -> Rebuilt:
+    """The map by the slices, under a new epoch. Reads only.
+
+    Database: all of the context, each by itself.
 
     Raises:
-        Refused: A bucket has two owners or none, a database can't be asked, or a map was published meanwhile.
+        Refused: A bucket has two owners or none, or a database can't be asked.
     """
     seen = _look(context)
     owners = owners_by_bucket(seen.slices)
     _refuse_disputed(context, owners)
     said = [(found[0], seen.slices[found[0]].epoch_of(bucket)) for bucket, found in enumerate(owners)]
     changes = _changes(context, [alias for alias, _ in said])
-    epoch = seen.known_epoch + 1
-    if not dry_run and not publish_anew(context, said, epoch=epoch, instead_of=seen.stored_epoch):
-        raise Refused(f"{context}: another map was published meanwhile: run it again")
-    return {"context": context, "written": not dry_run, "epoch": epoch, "changes": changes}
+    stored, epoch = seen.stored_epoch, seen.known_epoch + 1
+    return Rebuilt(context=context, epoch=epoch, instead_of=stored, owners=said, changes=changes)
+
+
+def write(rebuilt: Rebuilt) -> str:
+    """Publish it; why not, or nothing. Safe to repeat.
+
+    Buckets that change hands meanwhile are no danger: their move publishes an epoch, and then nothing is written.
+
+    Database: the home, one transaction.
+    """
+    try:
+        if publish_anew(rebuilt.context, rebuilt.owners, epoch=rebuilt.epoch, instead_of=rebuilt.instead_of):
+            return ""
+    except DatabaseError as error:
+        return f"{rebuilt.context}: {reason_of(error)}"
+    return f"{rebuilt.context}: another map was published meanwhile: run it again"
 
 
 def _look(context: str) -> Seen:
     home = home_of(context)
+    try:
+        recognise(home)
+    except ForeignDatabase as foreign:
+        raise Refused(str(foreign)) from foreign
     if not is_introduced(home):
         raise Refused(f"{home} was never migrated: run `manage.py migrate_contexts`")
     stored = _stored_epoch(context)  # before the slices: a map that is published after this is noticed
-    try:
-        answers = ask_each(aliases_of(context), _owned_by)
-    except ForeignDatabase as foreign:
-        raise Refused(str(foreign)) from foreign
+    answers = ask_each(aliases_of(context), _owned_by)
     if answers.missing:
         raise Refused(*(f"{alias} can't be asked what it owns: {why}" for alias, why in answers.missing.items()))
     slices = {alias: each for alias, each in answers.given.items() if each is not None}

@@ -8,7 +8,8 @@ from shop.sharding.commands.asking import ask_each
 from shop.sharding.commands.places import bytes_of, engine_of, is_home, is_introduced, slices_of, where, width
 from shop.sharding.commands.processes import Process, processes_of, requests_of
 from shop.sharding.commands.rows import count_rows
-from shop.sharding.databases import aliases_of
+from shop.sharding.databases import aliases_of, home_of
+from shop.sharding.first_migrate import check_place
 from shop.sharding.stored_map import StoredMap, stored_map
 
 MEASURES: Final = ("rows", "bytes", "requests")
@@ -28,9 +29,14 @@ class Seen:
 
 
 def look(alias: str) -> Seen:
-    """Database: ``alias``."""
+    """Database: ``alias``.
+
+    Raises:
+        ForeignDatabase: It says that it is another one.
+    """
     if not is_introduced(alias):
         return Seen(introduced=False)
+    check_place(alias)
     slices, rows = slices_of(alias), count_rows(alias)
     return Seen(
         introduced=True,
@@ -53,7 +59,13 @@ class AtHome:
 
 def look_home(context: str) -> AtHome:
     """Database: the home."""
-    answers = ask_each([aliases_of(context)[0]], lambda _: (stored_map(context), processes_of(context)))
+
+    def told(home: str) -> tuple[StoredMap, Sequence[Process]]:
+        if is_introduced(home):
+            check_place(home)
+        return stored_map(context), processes_of(context)
+
+    answers = ask_each([home_of(context)], told)
     for stored, processes in answers.given.values():
         return AtHome(stored=stored, processes=processes, fault="; ".join(stored.faults()))
     return AtHome(stored=None, fault=next(iter(answers.missing.values())))

@@ -1,6 +1,7 @@
 """Django's backend for SQLite, which asks the guard's question, and tells what the fence refuses. Named as ENGINE."""
 
 import json
+import time
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Final, override
@@ -8,6 +9,7 @@ from typing import Any, Final, override
 from django.db.backends.sqlite3 import base, operations
 
 from shop.sharding.asked import note_asked
+from shop.sharding.deadlines import statements_until
 from shop.sharding.errors import ShardMoved
 from shop.sharding.refusals import ErrorsTold
 
@@ -17,6 +19,10 @@ SELECT coalesce(slice.epoch, 0) FROM json_each(?) AS bucket
   LEFT JOIN {SLICES} AS slice ON slice.lo <= bucket.value AND slice.hi >= bucket.value
  WHERE slice.owned IS NOT TRUE LIMIT 1
 """  # noqa: S608  our own name
+
+
+STEPS: Final = 10_000
+"""Of SQLite's machine between two looks at the clock: less than a millisecond."""
 
 
 class DatabaseOperations(operations.DatabaseOperations):
@@ -32,9 +38,19 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """What Django talks to; one per thread and alias."""
 
     ops_class = DatabaseOperations
+    _ends: float | None = None
+
+    @override
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        self._ends = None
+        return super().get_new_connection(conn_params)
 
     def _prepare_cursor(self, cursor: Any) -> Any:  # Django's, which its stubs leave out
         note_asked(self.alias)
+        if (ends := statements_until()) != self._ends:
+            is_over = None if ends is None else lambda: time.monotonic() > ends
+            self.connection.set_progress_handler(is_over, STEPS)
+            self._ends = ends
         return super()._prepare_cursor(cursor)  # type: ignore[misc]  # as above
 
     def begin_guarded(self, buckets: Sequence[int]) -> None:

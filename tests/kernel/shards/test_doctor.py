@@ -11,7 +11,7 @@ from shop.sharding import alias_of, hash_bucket, key_of_bucket, new_id
 from shop.sharding.commands.doctor import databases, examination, postgresql, processes
 from shop.sharding.commands.doctor.maps import check_map
 from shop.sharding.commands.places import slices_of
-from shop.sharding.fence import remove_fence
+from shop.sharding.fencing import remove_fence
 from shop.sharding.ids import HOME_SLICE
 from shop.sharding.map_watch import MapWatch
 from shop.sharding.models import (

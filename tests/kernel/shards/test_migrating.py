@@ -2,7 +2,8 @@
 
 import re
 
-from tests.kernel.processes import result, start
+from shop.sharding.fencing import PRESENT
+from tests.kernel.processes import SECONDS, begin, result, start
 from tests.kernel.shards.conftest import Shop
 
 BESIDE_A_THREAD = """
@@ -30,7 +31,7 @@ def test_each_database_is_a_line_when_it_is_done(make_shop):
     shop.append()
     behind = shop.manage("migrate_contexts", "--check")
     assert behind.code == 1
-    assert "unapplied migrations: catalog_3" in behind.error
+    assert "unapplied: catalog_3" in behind.error
     applied = shop.manage("migrate_contexts")
     assert applied.code == 0
     assert re.search(r"catalog_3: \d+ applied", applied.out)
@@ -61,6 +62,51 @@ def test_where_threads_run_no_process_is_forked(make_shop):
     shop: Shop = make_shop(2)
     shop.append()
     assert result(start(BESIDE_A_THREAD, shop.environment)) == {"may_fork": False, "unapplied": 0}
+
+
+def test_what_an_interrupted_migration_left_out_is_seen_and_made_up_for(make_shop):
+    """Given databases that were migrated: one has no fence, the other was not told what it owns."""
+    shop: Shop = make_shop(2)
+    for name, table in triggers_of(shop, "catalog_0"):
+        shop.sql("catalog_0", f'DROP TRIGGER "{name}"' + ("" if shop.urls[0].startswith("sqlite") else f" ON {table}"))
+    shop.sql("catalog_1", "DELETE FROM shop_shardslice")
+    behind = shop.manage("migrate_contexts", "--check")
+    assert (behind.code, "unapplied: catalog_0, catalog_1" in behind.error) == (1, True)
+    # when
+    again = shop.manage("migrate_contexts")
+    assert lines(again) == [f"[{n + 1}/2] catalog_{n}: 1 applied (…)" for n in range(2)]
+    assert shop.manage("migrate_contexts", "--check").code == 0
+    assert shop.manage("shards", "doctor").code == 0
+
+
+def triggers_of(shop, alias):
+    engine = "sqlite" if shop.urls[0].startswith("sqlite") else "postgresql"
+    return shop.ask(alias, PRESENT[engine])
+
+
+def test_of_two_that_migrate_at_once_one_waits(make_shop):
+    shop: Shop = make_shop(0)
+    shop.append(), shop.append()
+    running = [begin("migrate_contexts", environment=shop.environment) for _ in range(2)]
+    said = [process.communicate(timeout=SECONDS) for process in running]
+    assert [process.returncode for process in running] == [0, 0], said
+    assert shop.manage("migrate_contexts", "--check").code == 0
+
+
+def test_with_a_lost_home_every_command_says_the_same(make_shop):
+    shop: Shop = make_shop(2)
+    shop.urls[0] = shop.make()
+    for command in (
+        ["migrate_contexts"],
+        ["shards", "add", "catalog"],
+        ["shards", "rebuild-map"],
+        ["shards", "doctor"],
+    ):
+        refused = shop.manage(*command)
+        found = " ".join((refused.out + refused.error).split())
+        assert (refused.code != 0, "an empty database is behind the URL" in found) == (True, True), (command, refused)
+    looked = shop.manage("check_invariants", "--settle", "0", "--wait", "0")
+    assert (looked.code, "not looked at: catalog_1" in looked.out) == (2, True)
 
 
 def test_wrong_numbers_of_jobs_are_refused(make_shop):

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from django.conf import settings
 
 from shop.sharding import shard_map
 from shop.sharding.commands import rebuild as rebuilding
@@ -126,6 +127,16 @@ def test_a_map_that_is_published_meanwhile_is_not_written_over(monkeypatch):
     assert (load_shard_map(CONTEXT).epoch, load_shard_map(CONTEXT).alias_of_bucket(LEFT)) == (2, LAST)
 
 
+@pytest.mark.django_db(databases=[alias for alias in settings.DATABASES if alias != "default"])
+def test_of_several_contexts_all_are_looked_at_before_one_is_written():
+    """Given a bucket of ordering's, named last, that nobody owns."""
+    wipe("rows")
+    say("ordering_0", 7, 9, owned=False)
+    refused = shards("rebuild-map", CONTEXT, "ordering")
+    assert (refused.code, "ordering: buckets 7-9 belong to nobody" in refused.error) == (2, True)
+    assert not ShardMapEntry.objects.using("catalog_0").exists()
+
+
 @pytest.mark.once
 def test_from_databases_in_each_others_places_no_map_is_made(make_shop):
     # given a shell in which two URLs have changed places
@@ -134,6 +145,11 @@ def test_from_databases_in_each_others_places_no_map_is_made(make_shop):
     # then
     refused = shop.manage("shards", "rebuild-map")
     assert (refused.code, "it was migrated as catalog_" in refused.error) == (2, True)
+    told = shop.manage("shards", "status", "--json")
+    first, *swapped = told.json["contexts"][0]["shards"]
+    assert (told.code, first["buckets"]) == (2, 1365)
+    assert [(each["answers"], each["buckets"]) for each in swapped] == [(False, None)] * 2
+    assert "it was migrated as catalog_2" in swapped[0]["reason"]
     shop.urls[1], shop.urls[2] = shop.urls[2], shop.urls[1]
     status = shop.manage("shards", "status", "--json").json["contexts"][0]
     assert status["epoch"] == 1

@@ -7,11 +7,11 @@ from typing import Final
 
 from shop.sharding.commands.doctor import postgresql, sqlite
 from shop.sharding.commands.doctor.words import Finding
-from shop.sharding.commands.places import Slices, engine_of, is_introduced, slices_of
+from shop.sharding.commands.places import Slices, engine_of, is_home, is_introduced, slices_of
 from shop.sharding.commands.rows import STRAYS, strays
 from shop.sharding.databases import context_of_alias
-from shop.sharding.fence import fence_faults
-from shop.sharding.first_migrate import ForeignDatabase, check_identity, home_says
+from shop.sharding.fencing import fence_faults, is_current
+from shop.sharding.first_migrate import ForeignDatabase, check_identity, recognise
 from shop.sharding.models import UniqueValue
 from shop.sharding.readiness import unapplied
 
@@ -31,12 +31,7 @@ class Examined:
 def examine_database(alias: str) -> Examined:
     """Database: ``alias``, and its context's home, which knows who it is."""
     if not is_introduced(alias):
-        if home_says(alias) is not None:
-            return Examined(findings=[_lost(alias)], slices=None)
-        command = f"manage.py shards add {context_of_alias(alias)}"
-        what = "its URL is in the list, and the database was never told what it is"
-        found = Finding(check="introduced", place=alias, what=what, do=f"run `{command}`; or take the URL off")
-        return Examined(findings=[found], slices=Slices(alias=alias, rows=(), introduced=False))
+        return _empty(alias)
     if findings := list(_identity(alias)):
         return Examined(findings=findings, slices=None)
     of_engine = postgresql.check if engine_of(alias) == "postgresql" else sqlite.check
@@ -47,9 +42,20 @@ def examine_database(alias: str) -> Examined:
     return Examined(findings=findings, slices=slices)
 
 
-def _lost(alias: str) -> Finding:
-    what = "the home knows it, and an empty database is behind its URL"
-    return Finding(check="identity", place=alias, what=what, do="put the URL back to its place, or restore its backup")
+def _empty(alias: str) -> Examined:
+    """Its place is that of a database which was there before; or it is new."""
+    try:
+        recognise(alias)
+    except ForeignDatabase as error:
+        what = str(error).rpartition("; ")[0]
+        do = "put the URL back to its place, or restore its backup"
+        return Examined(findings=[Finding(check="identity", place=alias, what=what, do=do)], slices=None)
+    what = "its URL is in the list, and the database was never told what it is"
+    do = f"run `manage.py shards add {context_of_alias(alias)}`; or take the URL off"
+    if is_home(alias):
+        do = "run `manage.py migrate_contexts`, which begins a shop"
+    found = Finding(check="introduced", place=alias, what=what, do=do)
+    return Examined(findings=[found], slices=Slices(alias=alias, rows=(), introduced=False))
 
 
 def _identity(alias: str) -> Iterator[Finding]:
@@ -72,6 +78,9 @@ def _fence(alias: str) -> Iterator[Finding]:
         what = f"its fence is not whole: {'; '.join(faults[:SHOWN])}{more}"
         do = "run `manage.py migrate_contexts`, then `manage.py check_invariants --only 12`: rows may have come in"
         yield Finding(check="fence", place=alias, what=what, do=do)
+    elif not is_current(alias):
+        what = "its fence is that of another release"
+        yield Finding(check="fence", place=alias, what=what, do="run `manage.py migrate_contexts`")
 
 
 def _strays(slices: Slices) -> Iterator[Finding]:

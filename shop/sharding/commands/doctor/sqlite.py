@@ -9,8 +9,9 @@ from typing import Final
 from django.db import connections
 
 from shop.sharding.commands.doctor.words import Finding
-from shop.sharding.commands.places import WAL, file_of
+from shop.sharding.commands.places import WAL
 from shop.sharding.commands.shown import sized
+from shop.sharding.databases import file_of
 
 FULL: Final = 2
 """SQLite's number for ``synchronous=FULL``; the one above is stricter."""
