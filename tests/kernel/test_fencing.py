@@ -14,7 +14,7 @@ from shop.sharding.fence import fence_of
 from shop.sharding.fencing import fence_faults, install_fence, is_current, remove_fence
 from shop.sharding.models import UniqueTarget
 from tests.kernel.probes import ALIASES, CONTEXT, LAST, LEFT, RIGHT
-from tests.kernel.test_fence import accepted
+from tests.kernel.test_fence import WRITES, accepted
 
 pytestmark = pytest.mark.django_db(databases=ALIASES)
 
@@ -105,7 +105,7 @@ def writer(monkeypatch):
     connection = connections["catalog_0"].copy()
     with connection.cursor() as cursor:
         cursor.execute("BEGIN")
-        cursor.execute(f"INSERT INTO {TABLE} (id, void) VALUES (%s, false)", [new_id(CONTEXT, bucket=LEFT)])
+        cursor.execute(WRITES["insert"], [new_id(CONTEXT, bucket=LEFT), False])
         yield cursor
         cursor.execute("ROLLBACK")
     connection.close()

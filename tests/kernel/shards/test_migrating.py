@@ -96,13 +96,8 @@ def test_of_two_that_migrate_at_once_one_waits(make_shop):
 def test_with_a_lost_home_every_command_says_the_same(make_shop):
     shop: Shop = make_shop(2)
     shop.urls[0] = shop.make()
-    for command in (
-        ["migrate_contexts"],
-        ["shards", "add", "catalog"],
-        ["shards", "rebuild-map"],
-        ["shards", "doctor"],
-    ):
-        refused = shop.manage(*command)
+    for command in ("migrate_contexts", "shards add catalog", "shards rebuild-map", "shards doctor"):
+        refused = shop.manage(*command.split())
         found = " ".join((refused.out + refused.error).split())
         assert (refused.code != 0, "an empty database is behind the URL" in found) == (True, True), (command, refused)
     looked = shop.manage("check_invariants", "--settle", "0", "--wait", "0")
