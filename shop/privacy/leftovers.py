@@ -5,12 +5,13 @@ An event is not deleted, its texts are: what has happened stays told, and number
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from typing import Any
+from dataclasses import fields, replace
+from typing import Any, Final
+
+import structlog
 
 from shop.contract import Event
-from shop.events.broker.parked import NEVER_TOO_OLD
-from shop.events.broker.sealing import NotBelieved, seal, unseal
+from shop.events.broker.sealing import NotBelieved, opened, signed
 from shop.events.envelope import Envelope
 from shop.events.models import InboxEntry, OutboxEvent, ParkedMessage
 from shop.gateway.tokens import PREFIXES
@@ -18,6 +19,10 @@ from shop.http.kept_answers import forget_answers
 from shop.privacy.words import ERASED
 from shop.sharding import bucket_of, home_atomic, home_of, key_of_bucket, shard_atomic
 from shop.sharding.public_ids import public_id
+
+log = structlog.get_logger(__name__)
+
+ENVELOPE: Final = frozenset(field.name for field in fields(Envelope))
 
 
 def erase_leftovers(context: str, customer_id: int) -> None:
@@ -59,7 +64,7 @@ def _emptied(envelope: Envelope) -> Envelope:
 
 
 def _erase_parked(context: str, customer_id: int) -> None:
-    """Messages about the customer, whole or in part: nobody here knows what they hold, so no text of them stays."""
+    """Messages about the customer, whole or in part: nobody here knows what they hold, so none of its texts stay."""
     names = (str(customer_id), public_id(PREFIXES["customer"], customer_id))
     for row in ParkedMessage.objects.using(home_of(context)).iterator():
         if any(name in json.dumps(row.message) for name in names):
@@ -71,18 +76,27 @@ def _erase_parked(context: str, customer_id: int) -> None:
 def _without_customer(message: Any, customer_id: int) -> dict[str, Any]:
     """The same batch, signed anew, with the customer's events emptied; nothing of one that nobody believes."""
     try:
-        envelopes = unseal(message, oldest=NEVER_TOO_OLD)
-    except NotBelieved:
-        envelopes = []
-    if not envelopes:
+        found = opened(message)
+    except NotBelieved as error:
+        log.warning("parked_message_erased", reason=error.reason)
         return {ERASED: True}
-    producer = envelopes[0].topic.partition(".")[0]
-    return dict(seal(producer, [_unread(each) if each.shard_key == customer_id else each for each in envelopes]))
+    return signed(found.producer, [_unread(each) if _is_about(each, customer_id) else each for each in found.events])
 
 
-def _unread(envelope: Envelope) -> Envelope:
-    """An event of any kind without its texts; numbers, and IDs written as such, stay."""
-    return replace(envelope, payload={name: _number_or_erased(value) for name, value in envelope.payload.items()})
+def _is_about(event: Any, customer_id: int) -> bool:
+    """What is no event may be about anybody."""
+    return not isinstance(event, dict) or event.get("shard_key", customer_id) == customer_id
+
+
+def _unread(event: Any) -> Any:
+    """An event of any release without its texts; numbers, and IDs written as such, stay."""
+    if not isinstance(event, dict):
+        return ERASED
+    known = {name: value for name, value in event.items() if name in ENVELOPE}
+    others = {name: _number_or_erased(value) for name, value in event.items() if name not in ENVELOPE}
+    payload = event.get("payload")
+    read = payload.items() if isinstance(payload, dict) else ()
+    return {**known, **others, "payload": {name: _number_or_erased(value) for name, value in read}}
 
 
 def _number_or_erased(value: Any) -> Any:

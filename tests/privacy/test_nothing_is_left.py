@@ -5,7 +5,7 @@ import pytest
 from contexts.auth.contract import CustomerErased
 from contexts.ordering import services as ordering
 from shop.events.broker.parked import park
-from shop.events.broker.sealing import seal, unseal
+from shop.events.broker.sealing import opened, seal, signed, unseal
 from shop.events.envelope import Envelope
 from shop.events.handlers import handlers_of
 from shop.events.models import InboxEntry, ParkedMessage
@@ -70,8 +70,15 @@ def let_a_handler_fail(monkeypatch):
 
 def park_messages(customer):
     """What nobody can take: of a topic of tomorrow, and one that somebody forged."""
+    tomorrow = tomorrows(customer)
+    park(seal("ordering", [tomorrow]), topic=tomorrow.topic, reason="no handler here knows this topic")
+    park({"version": 9, "events": f"{customer.word} is {tomorrow.key}"}, topic="", reason="unknown version")
+
+
+def tomorrows(customer):
+    """An event about a customer, of a kind that this release does not know."""
     key = number_of("cus", customer.id)
-    tomorrow = Envelope(
+    return Envelope(
         event_id=1,
         topic="ordering.gift_wrapped.v1",
         key=str(key),
@@ -82,8 +89,6 @@ def park_messages(customer):
         actor="",
         causation="",
     )
-    park(seal("ordering", [tomorrow]), topic=tomorrow.topic, reason="no handler here knows this topic")
-    park({"version": 9, "events": f"{customer.word} is {key}"}, topic="", reason="unknown version")
 
 
 def test_nothing_is_left_of_whom_it_was(log, desk, settle, invariants, monkeypatch):
@@ -138,6 +143,23 @@ def test_what_was_parked_can_still_be_believed_where_it_was(desk, settle):
     assert rows["unknown version"] == {"erased": True}
     [event] = unseal(rows["no handler here knows this topic"])
     assert event.payload == {"customer_id": event.key, "card": "erased", "sheets": 2}
+
+
+def test_of_a_batch_of_a_newer_release_only_the_events_of_who_was_erased_are_emptied(desk, settle):
+    """Given a batch of two customers' events, which have a field that this release does not know."""
+    customer, other = Customer(MINE), Customer(OTHERS)
+    events = [{**tomorrows(each).to_json(), "wrapped_by": each.word, "layers": 3} for each in (customer, other)]
+    park(signed("ordering", events), topic=events[0]["topic"], reason="unknown fields")
+    customer.erase()
+    settle()
+    [row] = ParkedMessage.objects.using("auth_0")
+    mine, others = opened(row.message).events
+    assert others == events[1]
+    assert mine == {
+        **events[0],
+        "payload": {"customer_id": mine["key"], "card": "erased", "sheets": 2},
+        "wrapped_by": "erased",
+    }
 
 
 def test_the_answers_that_staff_were_given_are_made_anew(desk, settle):

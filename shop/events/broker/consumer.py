@@ -8,6 +8,7 @@ import structlog
 from celery.worker.consumer import Consumer as CelerysConsumer
 
 from shop.events.away import is_away
+from shop.events.broker.again import append_what_is_put_back
 from shop.events.broker.parked import park
 from shop.events.broker.receiving import AGAIN_SECONDS, TASK
 from shop.sharding.databases import leave_databases
@@ -38,6 +39,7 @@ class Consumer(CelerysConsumer):  # type: ignore[misc]  # Celery has no types
         handle = super().create_task_handler(*args, **options)
 
         def receive(message: Any) -> None:
+            append_what_is_put_back(message, self._queue_of(message), self.app)
             try:
                 if reason := _stranger(message):
                     self._park(message, reason)
@@ -48,6 +50,11 @@ class Consumer(CelerysConsumer):  # type: ignore[misc]  # Celery has no types
                 self._park(message, "headers that can't be read")
 
         return receive
+
+    def _queue_of(self, message: Any) -> str:
+        """By the tag that kombu gave to the queue's consumer, and tells nobody."""
+        tag = message.delivery_info.get("consumer_tag")
+        return next((queue for queue, given in self.task_consumer._active_tags.items() if given == tag), "")
 
     def on_decode_error(self, message: Any, _: Exception) -> None:
         """What is packed in a way that it is not."""
@@ -66,7 +73,7 @@ class Consumer(CelerysConsumer):  # type: ignore[misc]  # Celery has no types
             if not is_away(error):
                 log.exception("message_not_parked")
             time.sleep(AGAIN_SECONDS)  # the next one would find the same
-            message.requeue()
+            message.reject(requeue=True)
         else:
             message.ack()
         finally:

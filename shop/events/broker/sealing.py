@@ -8,6 +8,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
@@ -39,7 +40,12 @@ class NotBelieved(Exception):
 
 def seal(producer: str, envelopes: Sequence[Envelope]) -> dict[str, Any]:
     """The message that carries ``envelopes``, signed by the context ``producer``."""
-    events = json.dumps([envelope.to_json() for envelope in envelopes], separators=(",", ":"))
+    return signed(producer, [envelope.to_json() for envelope in envelopes])
+
+
+def signed(producer: str, found: Sequence[Any]) -> dict[str, Any]:
+    """The same for events as JSON has them."""
+    events = json.dumps(found, separators=(",", ":"))
     ring = key_ring(producer)
     claims = {"iss": producer, "aud": AUDIENCE, "iat": int(time.time()), "sha256": _digest(events)}
     token = jwt.encode(claims, ring.private[ring.signing], algorithm=ALGORITHM, headers={"kid": ring.signing})
@@ -56,22 +62,45 @@ def unseal(message: Sealed, *, oldest: timedelta = OLDEST) -> list[Envelope]:
     Raises:
         NotBelieved: Its version is unknown, its signature is not ours, it is too old, or events are not its producer's.
     """
+    found = opened(message)
+    if not -EARLY <= found.age <= oldest:
+        raise NotBelieved("too old" if found.age > oldest else "from the future")
+    try:
+        envelopes = [Envelope.from_json(each) for each in found.events]
+    except TypeError:
+        raise NotBelieved("unknown fields") from None
+    if any(envelope.topic.partition(".")[0] != found.producer for envelope in envelopes):
+        raise NotBelieved("not its producer's event")
+    return envelopes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """What a producer of this shop has signed, and how long ago; its events as JSON has them, of any release."""
+
+    producer: str
+    age: timedelta
+    events: Sequence[Any]
+
+
+def opened(message: Sealed) -> Opened:
+    """What is in a message.
+
+    Raises:
+        NotBelieved: Its version is unknown, or its signature is not ours.
+    """
     if not isinstance(message, Mapping) or message.get("version") != VERSION:
         raise NotBelieved("unknown version")
     events = message.get("events")
     claims = _claims(message.get("token"))
     if not isinstance(events, str) or claims.get("sha256") != _digest(events):
         raise NotBelieved("not what was signed")
-    age = timedelta(seconds=time.time() - claims["iat"])
-    if not -EARLY <= age <= oldest:
-        raise NotBelieved("too old" if age > oldest else "from the future")
     try:
-        envelopes = [Envelope.from_json(each) for each in json.loads(events)]
-    except (TypeError, ValueError):
+        found = json.loads(events)
+    except ValueError:
         raise NotBelieved("unknown fields") from None
-    if any(envelope.topic.partition(".")[0] != claims["iss"] for envelope in envelopes):
-        raise NotBelieved("not its producer's event")
-    return envelopes
+    age = timedelta(seconds=time.time() - claims["iat"])
+    return Opened(producer=claims["iss"], age=age, events=found if isinstance(found, list) else [found])
 
 
 def _claims(token: Any) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from celery import Celery
@@ -40,13 +40,39 @@ class Sender:
         Raises:
             Away: The broker does not answer, or did not confirm.
         """
-        try:
+        with self._given_up_if_wrong():
             producer = self._open()
-            self._returned.clear()
             numbers = [self._publish(producer, context, topic, envelopes) for topic, envelopes in batches]
             for number, (topic, _) in zip(numbers, batches, strict=True):
                 self._wait_for(number)
                 yield topic not in self._returned
+
+    def append(self, queue: str, message: Any) -> None:
+        """Put a message that was delivered at the end of ``queue`` again, as it is.
+
+        Raises:
+            Away: The broker does not answer, did not confirm, or has no such queue.
+        """
+        with self._given_up_if_wrong():
+            self._open().publish(
+                message.body,
+                headers=message.headers,
+                routing_key=queue,
+                exchange="",
+                content_type=message.content_type,
+                content_encoding=message.content_encoding,
+                correlation_id=message.properties.get("correlation_id"),
+                delivery_mode=PERSISTENT,
+                mandatory=True,
+            )
+            self._wait_for(self._confirms.awaited() if self._confirms else 0)
+            if queue in self._returned:
+                raise Away("no such queue")
+
+    @contextmanager
+    def _given_up_if_wrong(self) -> Iterator[None]:
+        try:
+            yield
         except Exception as error:
             failed = self._is_failure(error)
             self.close()
@@ -76,6 +102,7 @@ class Sender:
             exchange()(channel).declare()
             self._confirms = Confirms(channel) if hasattr(channel, "confirm_select") else None
             self._producer = Producer(channel, on_return=self._on_return)
+        self._returned.clear()
         return self._producer
 
     def _publish(self, producer: Producer, context: str, topic: str, envelopes: Sequence[Envelope]) -> int:
