@@ -14,8 +14,32 @@ from shop.sharding.scatter import owned
 
 Fate = InboxEntry.State
 Way = OutboxEvent.State
+MOST_ID: Final = 2**63 - 1
 OPEN_ENTRY: Final = Q(state=Fate.RETRY) | Q(state=Fate.DEAD)
 """Said so that each half finds its own index."""
+
+
+def event_id(text: str) -> int:
+    """The ID that a text is.
+
+    Raises:
+        ValueError: It is none that any event could have.
+    """
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(MOST_ID)) and int(text) <= MOST_ID):
+        raise ValueError(f"{text[:30]} is no event's ID")
+    return int(text)
+
+
+def moment(found: datetime) -> datetime:
+    """A moment that databases can be asked for, in UTC.
+
+    Raises:
+        ValueError: It is before all years, or behind them.
+    """
+    try:
+        return found.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{found.isoformat()} is no moment of any year") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -341,6 +341,8 @@ def test_the_audit_is_shown_and_can_not_be_changed(root, reader, dead):
         ("take", {}, "Say which"),
         ("requeue", {"events": "one"}, "one is no event"),
         ("requeue", {"events": str(2**63)}, "is no event"),
+        ("requeue", {"events": "9" * 5_000}, "is no event"),
+        ("requeue", {"since": "0001-01-01T00:00+14:00"}, "is no moment of any year"),
         ("requeue", {"events": " ".join(["1"] * 201)}, "200 at most"),
         ("requeue", {"entry": ["1 h"] * 201}, "200 at most"),
         ("requeue", {"entry": ["1"]}, "has no name"),

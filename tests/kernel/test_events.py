@@ -1,5 +1,6 @@
 """Events: published with what happened, handed over once, handled once, whatever breaks off in between."""
 
+import time
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -662,6 +663,7 @@ def another_process(monkeypatch):
 
     def enter():
         monkeypatch.setattr(duty, "_held", {})
+        monkeypatch.setattr(duty, "_seen", {})
 
     return enter
 
@@ -684,8 +686,41 @@ def test_a_process_that_lost_its_duty_notices(another_process, monkeypatch):
     another_process()
     assert on_duty("catalog_0", "relay")
     token, _ = first["catalog_0", "relay"]
-    first["catalog_0", "relay"] = token, datetime.now(UTC)  # its own time is over
+    first["catalog_0", "relay"] = token, time.monotonic() - duty.HOLD_SECONDS  # its own time is over
     monkeypatch.setattr(duty, "_held", first)
+    assert not on_duty("catalog_0", "relay")
+
+
+def test_a_duty_of_who_is_gone_is_free_whatever_its_clock_said(another_process, monkeypatch):
+    assert on_duty("catalog_0", "relay")
+    Duty.objects.using("catalog_0").update(until=datetime.now(UTC) + timedelta(hours=1))
+    another_process()
+    assert not on_duty("catalog_0", "relay")
+    # when nobody has renewed it for as long as it is held
+    moment = time.monotonic() + duty.HOLD_SECONDS
+    monkeypatch.setattr(duty, "monotonic", lambda: moment + 0.1)
+    assert on_duty("catalog_0", "relay")
+
+
+def test_a_duty_that_is_renewed_is_not_taken_whatever_its_clock_says(another_process, monkeypatch):
+    assert on_duty("catalog_0", "relay")
+    another_process()
+    moment, until = time.monotonic(), datetime.now(UTC) + timedelta(hours=1)
+    for seconds in range(20):
+        Duty.objects.using("catalog_0").update(until=until + timedelta(seconds=seconds))
+        monkeypatch.setattr(duty, "monotonic", lambda now=moment + seconds: now)
+        assert not on_duty("catalog_0", "relay")
+
+
+def test_a_duty_ends_for_its_holder_though_the_clock_was_put_back(another_process, monkeypatch):
+    assert on_duty("catalog_0", "relay")
+    held = duty._held
+    another_process()
+    Duty.objects.using("catalog_0").update(until=datetime.now(UTC) - timedelta(seconds=1))
+    assert on_duty("catalog_0", "relay")
+    monkeypatch.setattr(duty, "_held", held)
+    moment = time.monotonic() + duty.HOLD_SECONDS
+    monkeypatch.setattr(duty, "monotonic", lambda: moment)
     assert not on_duty("catalog_0", "relay")
 
 

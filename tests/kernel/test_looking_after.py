@@ -282,7 +282,10 @@ def test_a_database_that_does_not_answer_is_named(monkeypatch):
         (["skip", "--reason", "enough"], "say which"),
         (["skip", "1"], "--reason"),
         (["skip", "1", "--reason", " "], "1 to 200 letters"),
-        (["requeue", "one"], "invalid int"),
+        (["requeue", "one"], "one is no event"),
+        (["requeue", "9" * 30], "is no event"),
+        (["replay", "9" * 5_000], "is no event"),
+        (["replay", "--since", "0001-01-01T00:00+14:00"], "is no moment of any year"),
     ],
 )
 def test_wrong_arguments_are_told(arguments, words):

@@ -4,7 +4,6 @@ import argparse
 import getpass
 import json
 import os
-import string
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -12,16 +11,16 @@ from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
-from django.utils.dateparse import parse_datetime
 from rich.console import Console
 from rich.table import Table
 
 from shop.events.broker.delivery import make_delivery
 from shop.events.broker.parked import WhichParked, count_parked, discard, parked, take_again
 from shop.events.figures import waiting_events
-from shop.events.looking_after import REASON_LETTERS, replay, requeue, skip
+from shop.events.looking_after import replay, requeue, skip
 from shop.events.standing import status
 from shop.events.which import Which
+from shop.management.event_arguments import declare
 
 EXAMPLES: Final = """
 examples:
@@ -39,7 +38,6 @@ examples:
 exit codes: 0 done, 1 nothing is like that (status: something is dead or parked; drain: something still waits),
             2 wrong arguments, or a database could not be asked
 """
-SHORTEST: Final = 8
 MOST_LISTED: Final = 100
 
 
@@ -55,34 +53,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """A subcommand, and what it takes."""
-        commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-        looks = commands.add_parser("status", help="what waits, what failed and why, what is parked")
-        requeues = commands.add_parser("requeue", help="try again what is dead or waits at a handler")
-        skips = commands.add_parser("skip", help="give up what is dead, or waits, or is not handed over yet")
-        replays = commands.add_parser("replay", help="hand over again; with --handler it handles them once more")
-        lists = commands.add_parser("parked", help="messages that could not be taken, one by one")
-        takes = commands.add_parser("take", help="hand parked messages over to handlers that know them by now")
-        discards = commands.add_parser("discard", help="throw parked messages away")
-        drains = commands.add_parser("drain", help="relay and retry until nothing waits")
-        for each in (requeues, skips, replays):
-            each.add_argument("events", nargs="*", type=int, metavar="EVENT", help="IDs; without them all that are so")
-            each.add_argument("--topic", default="", help="like ordering.order_placed.v1")
-            each.add_argument("--handler", default="", help="like ordering.commit_stock_on_order_placed")
-            each.add_argument("--since", type=_moment, help="published then or later, like 2026-11-01T00:00Z")
-            each.add_argument("--until", type=_moment, help="published before")
-            each.add_argument("--dry-run", action="store_true", help="only say how many")
-        for each in (lists, takes, discards):
-            each.add_argument(
-                "messages", nargs="*", type=_digest, metavar="MESSAGE", help="what their digests begin with"
-            )
-            each.add_argument("--topic", default="", help="like ordering.order_placed.v1")
-        for each in (takes, discards):
-            each.add_argument("--dry-run", action="store_true", help="only say how many")
-        skips.add_argument("--reason", required=True, type=_reason, help="why; it is kept with each")
-        discards.add_argument("--reason", required=True, type=_reason, help="why; it is kept in the log")
-        drains.add_argument("--seconds", type=float, default=60.0, help="how long to try (60)")
-        for each in (looks, requeues, skips, replays, lists, takes, discards, drains):
-            each.add_argument("--json", action="store_true", help="as one JSON object")
+        declare(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Do it, print, and exit by what came of it."""
@@ -219,25 +190,3 @@ def _not_all(command: str, which: Which) -> Which:
     if which == Which(handler=which.handler):
         raise CommandError(f"{command}: say which: events, --topic, --since or --until", returncode=2)
     return which
-
-
-def _moment(text: str) -> datetime:
-    try:
-        found = parse_datetime(text)
-    except ValueError:
-        found = None
-    if found is None:
-        raise argparse.ArgumentTypeError(f"must be a moment like 2026-11-01T00:00Z, not {text!r}")
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def _digest(text: str) -> str:
-    if len(text) < SHORTEST or set(text) - set(string.hexdigits.lower()):
-        raise argparse.ArgumentTypeError(f"must be {SHORTEST} or more of a digest's letters, not {text!r}")
-    return text
-
-
-def _reason(text: str) -> str:
-    if not 1 <= len(text.strip()) <= REASON_LETTERS:
-        raise argparse.ArgumentTypeError(f"must have 1 to {REASON_LETTERS} letters")
-    return text.strip()

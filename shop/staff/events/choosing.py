@@ -10,8 +10,7 @@ from django.core.exceptions import ValidationError
 
 from shop.events.broker.parked import WhichParked
 from shop.events.looking_after import REASON_LETTERS
-from shop.events.which import Which
-from shop.staff.spread import MAX_ID
+from shop.events.which import Which, event_id, moment
 
 MOST_ROWS: Final = 200
 NAME_LETTERS: Final = 120
@@ -38,6 +37,18 @@ class TickedField(forms.Field):
         return found
 
 
+class MomentField(forms.DateTimeField):
+    """A moment that a database can be asked for."""
+
+    @override
+    def clean(self, value: Any) -> Any:
+        found = super().clean(value)
+        try:
+            return found and moment(found)
+        except ValueError as error:
+            raise ValidationError("%(reason)s.", params={"reason": error}) from error
+
+
 class EventsForm(forms.Form):
     """Which events. Ticked rows count alone; nothing does not mean all there is."""
 
@@ -54,8 +65,8 @@ class EventsForm(forms.Form):
     handler = forms.CharField(
         required=False, max_length=NAME_LETTERS, help_text="ordering.commit_stock_on_order_placed"
     )
-    since = forms.DateTimeField(required=False, help_text="Published then or later: 2026-11-01T00:00Z")
-    until = forms.DateTimeField(required=False, help_text="Published before.")
+    since = MomentField(required=False, help_text="Published then or later: 2026-11-01T00:00Z")
+    until = MomentField(required=False, help_text="Published before.")
 
     def clean_events(self) -> tuple[int, ...]:
         """As numbers."""
@@ -124,9 +135,10 @@ class ReasonForm(forms.Form):
 
 
 def _event_id(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) <= MAX_ID):
-        raise ValidationError("%(text)s is no event's ID.", params={"text": text[:30]})
-    return int(text)
+    try:
+        return event_id(text)
+    except ValueError as error:
+        raise ValidationError("%(reason)s.", params={"reason": error}) from error
 
 
 def _at_most(rows: Sequence[str]) -> None:
