@@ -1,12 +1,13 @@
 """The user model of Django admin and of staff tokens. Customers are no users of it: they belong to a context."""
 
 import unicodedata
-from collections.abc import Iterable
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, ClassVar, Final
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
-from django.db import models
+from django.db import models, transaction
 from django.db.models.functions import Now
 
 from shop.contract import Principal
@@ -14,6 +15,11 @@ from shop.sharding import context_of_alias, new_id
 from shop.sharding.router import staff_home
 
 ROLES = ("catalog_editor", "order_desk", "read_only")
+
+
+on_locked_out: Final[list[Callable[[int], object]]] = []
+"""Called with an account's ID when it was switched off, or has another password, and that is committed: whoever keeps
+its sign-ins ends them."""
 
 
 class StaffAccounts(BaseUserManager["StaffUser"]):
@@ -65,7 +71,12 @@ class StaffUser(AbstractBaseUser, PermissionsMixin):
         """Save; a new account gets its ID here, since Django makes empty ones only to look at them."""
         if self._state.adding and not self.pk:
             self.pk = new_id(context_of_alias(staff_home()))
+        has_new_password = self._password is not None  # type: ignore[attr-defined]  # Django's, until it is saved
+        is_locked_out = not self._state.adding and (has_new_password or not self.is_active)
         super().save(*args, **options)
+        if is_locked_out:
+            for call in on_locked_out:
+                transaction.on_commit(partial(call, self.pk), using=self._state.db, robust=True)
 
     @classmethod
     def normalize_username(cls, username: str) -> str:

@@ -17,11 +17,11 @@ from tests.kernel.probes import ALIASES
 CUPS, POTS = "auth.cup_broken.v1", "auth.pot_broken.v1"
 
 
-def event(topic=CUPS, number=1):
+def event(topic=CUPS, number=1, key=""):
     return Envelope(
         event_id=number,
         topic=topic,
-        key="7",
+        key=key or topic,
         event_seq=1,
         shard_key=7,
         payload={},
@@ -70,6 +70,15 @@ def fates(neighbours, *topics):
 def test_each_gets_what_it_handles(there):
     assert fates(Neighbours(), CUPS, POTS, "auth.lid_broken.v1") == [True] * 3
     assert {name: each.got for name, each in there.items()} == {"catalog": [CUPS], "ordering": [CUPS, POTS]}
+
+
+def test_a_later_event_of_a_key_does_not_overtake_one_that_was_put_off(there):
+    there["catalog"].fails = NotSent("nobody")
+    batches = [(CUPS, [event(key="7")]), (POTS, [event(POTS, key="8")]), (POTS, [event(POTS, key="7")])]
+    assert list(Neighbours().send("auth", batches))[0] is None
+    there["catalog"].fails, there["catalog"].topics = None, (CUPS,)
+    there["catalog"].refused = {CUPS}
+    assert list(Neighbours().send("auth", batches)) == [None, True, None]
 
 
 @pytest.mark.parametrize("fails", [NotSent("nobody"), NoAnswer(timed_out=True)])

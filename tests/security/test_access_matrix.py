@@ -1,8 +1,9 @@
 """Every operation of the API's document, asked for by every kind of caller, about its own things and other people's.
 
 Two callers more have a token of an account that has lost it: ``ended``, whose sign-in was logged out, and ``off``, a
-superuser who was switched off. No request asks a database about its token, so an access token is as good as before
-until its five minutes are over; the refresh token, by which it would be replaced, is refused at once.
+superuser who was switched off. No event is delivered here, and no request asks a database about its token, so an
+access token is as good as before; the refresh token, by which it would be replaced, is refused at once. What becomes
+of access tokens where events are delivered is told in `test_ended_sign_ins`.
 """
 
 import time

@@ -9,6 +9,7 @@ from shop.gateway.revocation import deny_list
 from shop.gateway.tokens import verify
 from shop.sharding import home_of, hosted_contexts
 from shop.sharding.readiness import all_aliases
+from shop.sharding.router import staff_home
 
 pytestmark = pytest.mark.django_db(databases=all_aliases())
 
@@ -56,6 +57,39 @@ def test_its_access_token_is_refused_everywhere_and_nobody_elses(end, status, de
     # then its access token is good for nothing
     assert asked(client, mine) == [(401, "token_invalid")] * 3
     assert [code for code, _ in asked(client, others)] == [200] * 3
+
+
+def switch_off(account):
+    account.is_active = False
+    account.save()
+
+
+def give_another_password(account):
+    account.set_password("a horse of another colour")
+    account.save()
+
+
+@pytest.mark.parametrize("lock_out", [switch_off, give_another_password])
+def test_staff_who_are_locked_out_are_refused_everywhere(lock_out, deliver_events, django_capture_on_commit_callbacks):
+    client, accounts = Client(), [staff("order_desk"), staff("order_desk")]
+    mine, others = (tokens_of(post(client, "staff/token", email=each.email, password=PASSWORD)) for each in accounts)
+    # when
+    with django_capture_on_commit_callbacks(using=staff_home(), execute=True):
+        lock_out(accounts[0])
+    deliver_events()
+    look()
+    # then
+    assert asked(client, mine) == [(401, "token_invalid")] * 3
+    assert refreshed(client, mine).status_code == 401
+    assert (401, "token_invalid") not in asked(client, others)
+
+
+def test_a_change_that_locks_nobody_out_ends_no_sign_in(django_capture_on_commit_callbacks):
+    account = staff("order_desk")
+    account.name = "Grace"
+    with django_capture_on_commit_callbacks(using=staff_home()) as called:
+        account.save()
+    assert called == []
 
 
 def test_it_stands_at_the_home_of_every_context(deliver_events):

@@ -8,6 +8,7 @@ from contexts.auth.services.passwords import change_password
 from contexts.auth.services.profiles import Auth
 from contexts.auth.services.resets import confirm_reset, purge_resets, request_reset, write_to_customer
 from contexts.auth.services.sessions import (
+    end_staff_sign_ins,
     purge_sessions,
     refresh_tokens,
     revoke_sign_in,
@@ -23,6 +24,7 @@ __all__ = [
     "change_address",
     "change_password",
     "confirm_reset",
+    "end_staff_sign_ins",
     "erase_account",
     "erase_what_is_left",
     "list_addresses",

@@ -124,6 +124,15 @@ def revoke_sign_in(*, refresh: str) -> None:
             end_sign_ins(family.account_id, family.role, pk=family.pk)
 
 
+def end_staff_sign_ins(account_id: int) -> None:
+    """End all sign-ins of a member of staff, who is locked out. If that fails, access tokens last their five minutes.
+
+    Emits: SessionsRevoked, if any was alive. Database: one transaction on the account's shard. Safe to repeat: yes.
+    """
+    with shard_atomic(CONTEXT, account_id):
+        end_sign_ins(account_id, TokenFamily.Role.STAFF)
+
+
 def purge_sessions(*, batch: int = PURGE_BATCH) -> int:
     """Forget families that have expired, and used tokens too old to be replayed; returns how many rows.
 

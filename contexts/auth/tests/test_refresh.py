@@ -182,14 +182,15 @@ def test_a_deactivated_account_can_not_refresh(client):
     assert refusal(refreshed(client, tokens)) == (401, "token_invalid")
 
 
-def test_a_deactivated_account_that_is_let_in_again_goes_on_where_it_was(client):
+def test_a_deactivated_account_that_is_let_in_again_signs_in_anew(client, django_capture_on_commit_callbacks):
     account = staff("read_only")
     tokens = staff_signed_in(client, account)
-    for active in (False, True):
-        account.is_active = active
-        account.save()
-        answer = refreshed(client, tokens)
-    assert answer.status_code == 200
+    with django_capture_on_commit_callbacks(using=staff_home(), execute=True):
+        for active in (False, True):
+            account.is_active = active
+            account.save()
+    assert refusal(refreshed(client, tokens)) == (401, "token_invalid")
+    assert refreshed(client, staff_signed_in(client, account)).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["token", "staff/token", "token/refresh"])
