@@ -1,6 +1,7 @@
 """Statements prepared by hand and run by libpq itself: what goes out comes back, and a new connection knows nothing."""
 
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
@@ -12,6 +13,7 @@ from psycopg.types.json import Jsonb
 
 from contexts.ordering.domain import OrderStatus
 from shop.sharding import ShardUnavailable, home_atomic
+from shop.sharding.postgresql.base import give_back_all
 from shop.sharding.postgresql.prepared import as_text
 from shop.sharding.statements import prepared_cursor
 
@@ -141,6 +143,43 @@ def test_within_a_transaction_somebody_has_to_try_again(cups):
         ask(SIZES)
     with home_atomic("catalog"):
         assert ask(SIZES) == []
+
+
+def in_two_threads(work: Callable[[], Any]) -> list[Any]:
+    """What comes of ``work`` in each of two threads, on a connection that it has while the other has one too."""
+    ready, found = threading.Barrier(2), list[Any]()
+
+    def run() -> None:
+        try:
+            found.append(work())
+        except Exception as error:
+            found.append(error)
+        ready.wait(10)
+        give_back_all()
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+@COMMITTED
+def test_when_one_connection_has_found_a_table_changed_those_at_rest_know(cups):
+    def read() -> Any:
+        with home_atomic("catalog"):
+            return [ask("SELECT pg_backend_pid()"), ask(SIZES)]
+
+    # given two connections that know a table as it was; when one of them has found out
+    give_back_all()
+    at_rest = in_two_threads(read)
+    cups(4)
+    with pytest.raises(ShardUnavailable):
+        read()
+    give_back_all()
+    # then nobody else is told
+    assert sorted(in_two_threads(read)) == sorted(at_rest)
 
 
 @COMMITTED

@@ -13,7 +13,6 @@ import secrets
 import socket
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from queue import Empty
@@ -24,8 +23,9 @@ from kombu.transport import virtual
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from shop.events.broker.entries import FIELD, Entry, Message, QoS
+
 GROUP: Final = "workers"
-FIELD: Final = b"message"
 WAIT_SECONDS: Final = 5.0
 """For a connection or an answer: longer is a Redis that is away."""
 BLOCK_SECONDS: Final = 0.5
@@ -35,44 +35,12 @@ IDLE_SECONDS: Final = 3.0
 """Without a renewal for so long, a message is given to another: some rounds of renewing, and soon after a kill."""
 GIVEN_BACK: Final = 10 * IDLE_SECONDS
 
-type Entry = tuple[str, str, dict[bytes, bytes]]
-"""Queue, ID, fields."""
 
-
-class QoS(virtual.QoS):  # type: ignore[misc]  # kombu has no types
-    """What this worker holds: a delivery tag is queue and entry ID. Others than the consuming thread acknowledge."""
-
-    restore_at_shutdown = False
-
-    def ack(self, delivery_tag: str) -> None:
-        """Done with: Redis forgets it."""
-        self._let_go(delivery_tag, again=False)
-
-    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        """Put it at the end of its queue again, or forget it."""
-        self._let_go(delivery_tag, again=requeue)
-
-    def _let_go(self, delivery_tag: str, *, again: bool) -> None:
-        try:
-            self.channel.finish(delivery_tag, again=again)
-        finally:  # if Redis did not hear of it, it is claimed no more, and soon somebody takes it
-            self._quick_ack(delivery_tag)
-            self.channel.room.set()
-
-    def held(self) -> dict[str, list[str]]:
-        """Entry IDs by queue."""
-        self._flush()
-        found = defaultdict(list)
-        for tag in self._delivered:
-            queue, _, entry = tag.rpartition(" ")
-            found[queue].append(entry)
-        return found
-
-
-class Channel(virtual.Channel):  # type: ignore[misc]  # as above
+class Channel(virtual.Channel):  # type: ignore[misc]  # kombu has no types
     """Queues, bindings and messages in Redis. Topics are matched as they are, without wildcards."""
 
     QoS = QoS
+    Message = Message
     do_restore = False
 
     def __init__(self, connection: "Transport", **options: Any) -> None:
@@ -123,7 +91,7 @@ class Channel(virtual.Channel):  # type: ignore[misc]  # as above
             for tell in self.events["basic_return"]:
                 tell(None, exchange, routing_key, message)
 
-    def drain(self, deliver: Callable[[dict[str, Any], str], None], timeout: float) -> bool:
+    def drain(self, deliver: Callable[[Entry, str], None], timeout: float) -> bool:
         """Deliver what there is, or what comes within ``timeout`` seconds; whether anything did."""
         due = time.monotonic() >= self._renew_at
         if due:
@@ -139,19 +107,8 @@ class Channel(virtual.Channel):  # type: ignore[misc]  # as above
             return False
         entries = (self._abandoned(queues, room) if due else []) or list(self._read(queues, room, timeout))
         for entry in entries:
-            deliver(self._readable(*entry), entry[0])
+            deliver(entry, entry[0])
         return bool(entries)
-
-    def _readable(self, queue: str, entry: str, fields: dict[bytes, bytes]) -> dict[str, Any]:
-        """A message that kombu can open: what it can't is somebody else's, and shown as it is."""
-        try:
-            message: dict[str, Any] = json.loads(fields[FIELD])
-            message["properties"]["delivery_tag"] = f"{queue} {entry}"
-            opened = self.Message(message, channel=self)
-            is_readable = isinstance(opened.headers, dict) and not opened.errors
-        except Exception:  # whatever one of them raises for what somebody has sent
-            is_readable = False
-        return message if is_readable else _as_it_is(queue, entry, fields)
 
     def finish(self, delivery_tag: str, *, again: bool = False) -> None:
         """Take an entry off its queue; ``again``: and append its message, in one step."""
@@ -199,9 +156,9 @@ class Channel(virtual.Channel):  # type: ignore[misc]  # as above
     def _purge(self, queue: str) -> int:
         return int(self._redis.xtrim(queue, maxlen=0, approximate=False))
 
-    def _get(self, queue: str, *_: Any) -> dict[str, Any]:
+    def _get(self, queue: str, *_: Any) -> Entry:
         for entry in self._abandoned([queue], 1) or self._read([queue], 1, 0):
-            return self._readable(*entry)
+            return entry
         raise Empty
 
     def _bound(self, exchange: str, routing_key: str) -> list[str]:
@@ -282,18 +239,3 @@ def _bindings(exchange: str) -> str:
 
 def _bound_at(queue: str) -> str:
     return f"{queue}:bound"
-
-
-def _as_it_is(queue: str, entry: str, fields: dict[bytes, bytes]) -> dict[str, Any]:
-    """The consumer says what becomes of it."""
-    return {
-        "body": json.dumps({_text(name): _text(value) for name, value in fields.items()}),
-        "content-type": "application/json",
-        "content-encoding": "utf-8",
-        "headers": {},
-        "properties": {"delivery_tag": f"{queue} {entry}", "delivery_info": {}},
-    }
-
-
-def _text(value: bytes) -> str:
-    return value.decode(errors="replace")

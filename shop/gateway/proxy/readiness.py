@@ -1,5 +1,6 @@
 """A gateway is fit for traffic when every context is: `/readyz` asks each where it lives."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from django.conf import settings
@@ -20,7 +21,9 @@ def declare_contexts() -> None:
 
 def contexts_ready() -> dict[str, str]:
     """By context: whether the process that hosts it is ready."""
-    return {context: _is_ready(context, url) for context, url in settings.CONTEXT_URLS.items()}
+    urls = dict(settings.CONTEXT_URLS)  # two that are silent are waited for together
+    with ThreadPoolExecutor(max(1, len(urls)), thread_name_prefix="ready") as asking:
+        return dict(zip(urls, asking.map(_is_ready, urls, urls.values()), strict=True))
 
 
 def _is_ready(context: str, url: str) -> str:

@@ -69,6 +69,7 @@ class Bulkhead:
     Attributes:
         shut: Why nobody may begin to wait, if so.
         epoch: Grows when the database is lost; connections of an earlier one are not used again.
+        tables: Grows when a table turned out to be another than the one that a statement was prepared for.
         conninfo: How its connections are made, as libpq takes it. Holds the password: not for logs.
         addresses: The same for each address that its names had at the last connecting.
     """
@@ -77,6 +78,7 @@ class Bulkhead:
         self.alias = alias
         self.shut: Shut | None = None
         self.epoch = 0
+        self.tables = 0
         self.conninfo = ""
         self.addresses: Sequence[str] = ("",)
         self.most_waiting = most_waiting

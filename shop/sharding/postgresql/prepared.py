@@ -48,6 +48,7 @@ class Session:
         self._rows = Transformer.from_context(connection)
         self._names: dict[str, bytes] = {}
         self._numbers = count()
+        self._tables = connection.bulkhead.tables
         self._ask(partial(self._server.send_query, ONE_PLAN))
 
     def run(self, text: str, values: Values) -> list[Row]:
@@ -77,11 +78,18 @@ class Session:
         except FeatureNotSupported:
             if known is None:
                 raise
-            self._names.clear()  # a column has another type since it was prepared; nothing of it was done
+            self._connection.bulkhead.tables += 1  # a column has another type now; nothing of the statement was done
+            self.renew()
             if self._server.transaction_status != TransactionStatus.IDLE:
                 alias = self._connection.bulkhead.alias
                 raise ShardUnavailable(detail=f"a table of {alias} was changed; try again") from None
             return self._answer(text, prepared, values)
+
+    def renew(self) -> None:
+        """Forget what is prepared if a table was found to be another since; at the beginning of a new use."""
+        if self._tables != self._connection.bulkhead.tables:
+            self._names.clear()
+            self._tables = self._connection.bulkhead.tables
 
     def begin_guarded(self, buckets: Sequence[int]) -> None:
         """Begin a transaction, unless one is open, and ask whether ``buckets`` may be written: one way there and back.
