@@ -6,8 +6,9 @@ from typing import Final
 
 from django.utils.module_loading import import_string
 
+from shop.addresses import http_address
 from shop.contract import Service
-from shop.settings import Env, http_address
+from shop.settings import Env
 
 KNOWN_CONTEXTS: Final = ("auth", "catalog", "ordering")
 NONE: Final = "none"

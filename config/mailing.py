@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from shop.settings import Env, mail_address
+from shop.addresses import mail_address
+from shop.settings import Env
 
 CONSOLE: Final = {"BACKEND": "django.core.mail.backends.console.EmailBackend"}
 SMTP: Final = "django.core.mail.backends.smtp.EmailBackend"

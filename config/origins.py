@@ -3,7 +3,8 @@
 from typing import Final
 from urllib.parse import urlsplit
 
-from shop.settings import Env, http_address
+from shop.addresses import http_address
+from shop.settings import Env
 
 ANY: Final = "*"
 FORM: Final = "an address like https://shop.example, without a path"

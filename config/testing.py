@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from shop.settings import Env, parse_database_url
+from shop.addresses import parse_database_url
+from shop.settings import Env
 
 SHARDS: Final = 2
 MOST_SHARDS: Final = 16

@@ -1,6 +1,7 @@
 """What catalog adds to the settings."""
 
-from shop.settings import Env, Fragment, mail_address
+from shop.addresses import mail_address
+from shop.settings import Env, Fragment
 
 
 def fragment(env: Env) -> Fragment:

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Final
 
-from shop.settings import Env, Fragment, parse_database_url
+from shop.addresses import parse_database_url
+from shop.settings import Env, Fragment
 
 FAKE_PROVIDER_FILE: Final = "sqlite:///fake_provider.sqlite3"
 

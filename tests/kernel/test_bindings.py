@@ -7,13 +7,14 @@ import pytest
 from django.test import Client
 
 from config.hosting import urls_of_others
+from shop.addresses import http_address
 from shop.contract import Service, query
 from shop.http.edge import HEADER, Edge, edge_of, told
 from shop.observability.trace import traceparent
 from shop.services.identity import vouch
 from shop.services.transport.http import DEADLINE
 from shop.services.transport.http.targets import leave_targets
-from shop.settings import Env, http_address
+from shop.settings import Env
 from shop.sharding.binding import bound_url, note_binding
 from tests.contract.over_http import Here
 from tests.kernel.far_away import answer_dropped, far_away

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from shop.settings import BUSY_TIMEOUT_SECONDS, Env, Fragment, SettingsError, merge, parse_database_url
+from shop.addresses import BUSY_TIMEOUT_SECONDS, parse_database_url
+from shop.settings import Env, Fragment, SettingsError, merge
 
 pytestmark = pytest.mark.once
 

@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from shop.settings import http_address
+from shop.addresses import http_address
 from shop.sharding.binding import bind, binding_of
 
 

@@ -12,7 +12,7 @@ from django.db import IntegrityError, InterfaceError, OperationalError, Programm
 from django.db.utils import ConnectionHandler
 
 from contexts.ordering.services.providers import ProviderAway
-from shop.settings import parse_database_url
+from shop.addresses import parse_database_url
 
 ALIAS: Final = "fake_provider"
 _making: Final = Lock()
