@@ -86,7 +86,7 @@ def _make_way(using: str, app_config: AppConfig, plan: Sequence[tuple[Migration,
 def _introduce(using: str, app_config: AppConfig, **_: Any) -> None:
     """Tell a database what it is, once the kernel's tables are there; give a home its staff roles.
 
-    The fence comes last: where it stands, nothing was interrupted.
+    The fence comes last: where it stands, the first migration was not interrupted.
     """
     from shop.sharding import context_of_alias, home_of
     from shop.sharding.fencing import install_fence

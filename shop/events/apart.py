@@ -51,22 +51,14 @@ class Neighbours:
         """Hand over what ``context`` has published.
 
         Yields:
-            Of each batch: True, every inbox has it; None, somebody is away, or has not got an earlier event of a key in
-            it, and it has to come again.
+            Of each batch: True, every inbox has it; None, somebody is away, and it has to come again.
         """
         for name in settings.CONTEXT_URLS:
             self._learn_topics(name)
-        put_off = set[str]()
         for topic, envelopes in batches:
-            keys = {each.key for each in envelopes}
-            is_taken = put_off.isdisjoint(keys) and self._is_taken_by_all(context, topic, envelopes)
-            put_off |= set() if is_taken else keys
-            yield is_taken or None
-
-    def _is_taken_by_all(self, context: str, topic: str, envelopes: Sequence[Envelope]) -> bool:
-        wanted = [name for name in settings.CONTEXT_URLS if self._may_handle(name, topic)]
-        there = [name for name in wanted if self._is_taken(name, context, envelopes)]
-        return there == wanted and _is_taken_here(topic, envelopes)
+            wanted = [name for name in settings.CONTEXT_URLS if self._may_handle(name, topic)]
+            there = [name for name in wanted if self._is_taken(name, context, envelopes)]
+            yield True if there == wanted and _is_taken_here(topic, envelopes) else None
 
     def _learn_topics(self, name: str) -> None:
         """Ask what a context handles, now and then: a new version of it may handle more."""

@@ -17,7 +17,7 @@ from shop.events.models import InboxEntry, OutboxEvent, ParkedMessage
 from shop.gateway.tokens import PREFIXES
 from shop.http.kept_answers import forget_answers
 from shop.privacy.words import ERASED
-from shop.sharding import bucket_of, home_atomic, home_of, key_of_bucket, shard_atomic
+from shop.sharding import bucket_of, home_atomic, home_of, hosted_contexts, key_of_bucket, shard_atomic
 from shop.sharding.public_ids import public_id
 
 log = structlog.get_logger(__name__)
@@ -70,17 +70,21 @@ def _erase_parked(context: str, customer_id: int) -> None:
         if any(name in json.dumps(row.message) for name in names):
             with home_atomic(context) as scope:
                 parked = ParkedMessage.objects.using(scope.alias).filter(pk=row.pk)
-                parked.update(message=_without_customer(row.message, customer_id))
+                parked.update(message=_without_customer(context, row.message, customer_id))
 
 
-def _without_customer(message: Any, customer_id: int) -> dict[str, Any]:
-    """The same batch, signed anew, with the customer's events emptied; nothing of one that nobody believes."""
+def _without_customer(context: str, message: Any, customer_id: int) -> dict[str, Any]:
+    """The same batch, signed anew, with the customer's events emptied; nothing of one that nobody believes.
+
+    Whose producer lives elsewhere is signed by who keeps it: its producer's key is not here.
+    """
     try:
         found = opened(message)
     except NotBelieved as error:
         log.warning("parked_message_erased", reason=error.reason)
         return {ERASED: True}
-    return signed(found.producer, [_unread(each) if _is_about(each, customer_id) else each for each in found.events])
+    signer = found.producer if found.producer in hosted_contexts() else context
+    return signed(signer, [_unread(each) if _is_about(each, customer_id) else each for each in found.events])
 
 
 def _is_about(event: Any, customer_id: int) -> bool:

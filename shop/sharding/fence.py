@@ -28,6 +28,9 @@ _WORDS: Final = REFUSED_WORDS.replace("'", "''")
 SLICES: Final = ShardSlice._meta.db_table
 NAMED: Final = "shop_fence_"
 """What all names of triggers begin with."""
+VERSION: Final = 1
+"""Of the fence, in the names of its triggers. It grows with each change of their texts, or of which tables have some: a
+release leaves alone what one with a higher number has put up."""
 
 OPERATIONS: Final = {
     operation: [f"({row}.id >> {BUCKET_SHIFT})" for row in rows]
@@ -136,8 +139,8 @@ def _fenced_tables(alias: str) -> Iterator[tuple[str, int | None]]:
 
 def _trigger(vendor: str, table: str, operation: str, whole: int | None) -> Trigger:
     text = (_on_postgresql if vendor == "postgresql" else _on_sqlite)(table, operation, whole)
-    version = hashlib.sha256((FUNCTIONS + text).encode()).hexdigest()[:12]
-    name = f"{NAMED}{operation.lower()}_{version}"
+    digest = hashlib.sha256((FUNCTIONS + text).encode()).hexdigest()[:12]
+    name = f"{NAMED}{operation.lower()}_{VERSION}_{digest}"
     return Trigger(name=name, table=table, operation=operation, text=text.replace("<name>", name))
 
 

@@ -5,24 +5,18 @@ older one, which leaves them alone; and what is renewed is there before the old 
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
 from django.apps import apps
 from django.db import OperationalError, connections, transaction
-from django.db.migrations.loader import MigrationLoader
 
-from shop.sharding.databases import owner_of
-from shop.sharding.fence import FUNCTIONS, NAMED, Trigger, fence_of
+from shop.sharding.fence import FUNCTIONS, NAMED, VERSION, Trigger, fence_of
 
 log = structlog.get_logger(__name__)
 
-type Place = tuple[str, str]
-"""A table, and what is done to it: INSERT, UPDATE or DELETE."""
-
-KERNEL: Final = "shop"
-"""The label of its app."""
 LOCK_MILLISECONDS: Final = 1_000
 """For the lock on a table. Whoever comes to the table meanwhile waits as well, so it is asked for in small pieces."""
 TRIES: Final = 30
@@ -36,33 +30,42 @@ PRESENT: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Present:
+    """A trigger of ours that is there and switched on; ``version`` is 0 where its name has none."""
+
+    name: str
+    table: str
+    operation: str
+    version: int
+
+
 def install_fence(alias: str) -> None:
     """Put the triggers on every table of ``alias`` that lies by bucket, and on what its home keeps. Safe to repeat.
 
-    A whole fence that a newer release has put up stays as it is.
+    What a newer release has put up stays as it is.
 
     Raises:
         OperationalError: A table is in use all the time; what was renewed by then stays.
     """
-    if is_current(alias):
-        return
-    with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
-        if connections[alias].vendor == "postgresql":
+    present = _present(alias)
+    missing, superseded = _to_change(alias, present)
+    is_newer = any(each.version > VERSION for each in present)
+    if missing and not is_newer and connections[alias].vendor == "postgresql":
+        with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
             cursor.execute(FUNCTIONS)
-    wanted, present = fence_of(alias), _present(alias)
-    superseded = _superseded(wanted, present)
-    for table in sorted({each.table for each in wanted} | {table for table, _ in superseded.values()}):
-        new = [each for each in wanted if each.table == table and each.name not in present]
-        old = [_dropping(alias, name, table) for name, (on, _) in superseded.items() if on == table]
-        if new or old:
-            _change(alias, table, [*(_dropping(alias, each.name, table) for each in new), *(t.text for t in new), *old])
+    for table in sorted({each.table for each in missing} | {each.table for each in superseded}):
+        new = [each for each in missing if each.table == table]
+        asleep = [_dropping(alias, each.name, table) for each in new]
+        old = [_dropping(alias, each.name, table) for each in superseded if each.table == table]
+        _change(alias, table, [*asleep, *(each.text for each in new), *old])
 
 
 def remove_fence(alias: str) -> None:
     """Take all triggers away, where a migration needs that; `install_fence` puts them back."""
     with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
-        for name, (table, _) in _present(alias).items():
-            cursor.execute(_dropping(alias, name, table))
+        for each in _present(alias):
+            cursor.execute(_dropping(alias, each.name, each.table))
 
 
 def fence_faults(alias: str) -> list[str]:
@@ -70,7 +73,7 @@ def fence_faults(alias: str) -> list[str]:
 
     One of another release counts as well as ours.
     """
-    covered = set(_present(alias).values())
+    covered = {(each.table, each.operation) for each in _present(alias)}
     return sorted(
         f"trigger {each.name} is missing" for each in fence_of(alias) if (each.table, each.operation) not in covered
     )
@@ -78,23 +81,18 @@ def fence_faults(alias: str) -> list[str]:
 
 def is_current(alias: str) -> bool:
     """Whether `install_fence` has nothing to do: the fence is whole, and this release's, or a newer one's."""
-    wanted, present = fence_of(alias), _present(alias)
-    if all(each.name in present for each in wanted) and not _superseded(wanted, present):
-        return True
-    return _is_of_newer_release(alias) and not fence_faults(alias)
+    return not any(_to_change(alias, _present(alias)))
 
 
-def _superseded(wanted: Iterable[Trigger], present: Mapping[str, Place]) -> dict[str, Place]:
-    """Triggers of other releases on tables that this one knows: those of other tables are not ours to judge."""
-    names, known = {each.name for each in wanted}, {model._meta.db_table for model in apps.get_models()}
-    return {name: place for name, place in present.items() if name not in names and place[0] in known}
-
-
-def _is_of_newer_release(alias: str) -> bool:
-    """Whether ``alias`` has a migration, of the kernel or of a context hosted here, that this code does not have."""
-    loader = MigrationLoader(connections[alias])
-    ours = {label for label in loader.migrated_apps if label == KERNEL or owner_of(label)}
-    return any(app in ours and (app, name) not in loader.disk_migrations for app, name in loader.applied_migrations)
+def _to_change(alias: str, present: Sequence[Present]) -> tuple[list[Trigger], list[Present]]:
+    """What is missing, and what is superseded. Tables that this release does not know are not ours to judge."""
+    wanted = fence_of(alias)
+    newer = {(each.table, each.operation) for each in present if each.version > VERSION}
+    there, ours = {each.name for each in present}, {each.name for each in wanted}
+    known = {model._meta.db_table for model in apps.get_models()}
+    missing = [t for t in wanted if t.name not in there and (t.table, t.operation) not in newer]
+    superseded = [p for p in present if p.name not in ours and p.version <= VERSION and p.table in known]
+    return missing, superseded
 
 
 def _change(alias: str, table: str, statements: Iterable[str]) -> None:
@@ -115,13 +113,17 @@ def _change(alias: str, table: str, statements: Iterable[str]) -> None:
             return
 
 
-def _present(alias: str) -> dict[str, Place]:
-    """Where each of our triggers is that is there and switched on, by name."""
+def _present(alias: str) -> list[Present]:
     with connections[alias].cursor() as cursor:
         cursor.execute(PRESENT[connections[alias].vendor])
-        return {name: (table, name.removeprefix(NAMED).partition("_")[0].upper()) for name, table in cursor.fetchall()}
+        return [_read(name, table) for name, table in cursor.fetchall()]
+
+
+def _read(name: str, table: str) -> Present:
+    operation, _, rest = name.removeprefix(NAMED).partition("_")
+    number = rest.partition("_")[0] if "_" in rest else ""
+    return Present(name=name, table=table, operation=operation.upper(), version=int(number) if number.isdigit() else 0)
 
 
 def _dropping(alias: str, name: str, table: str) -> str:
-    """Of one that may be there switched off, too."""
     return f'DROP TRIGGER IF EXISTS "{name}"' + (f' ON "{table}"' if connections[alias].vendor == "postgresql" else "")

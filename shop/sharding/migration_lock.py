@@ -4,10 +4,11 @@ import fcntl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import Final
+from pathlib import Path
+from typing import Final, TextIO
 
 import structlog
-from django.db import connections
+from django.db import OperationalError, connections
 
 from shop.sharding.databases import file_of
 
@@ -47,7 +48,8 @@ def _on_sqlite(alias: str) -> Iterator[None]:
     if database is None:  # nobody else has it
         yield
         return
-    with database.with_name(database.name + SUFFIX).open("w") as file:
+    place = database.with_name(database.name + SUFFIX)
+    with _opened(place) as file:
 
         def take() -> bool:
             try:
@@ -58,6 +60,13 @@ def _on_sqlite(alias: str) -> Iterator[None]:
 
         _wait_for(take, alias)
         yield
+
+
+def _opened(place: Path) -> TextIO:
+    try:
+        return place.open("w")
+    except OSError as error:
+        raise OperationalError(f"{place}: {error.strerror}") from error
 
 
 def _wait_for(take: Callable[[], bool], alias: str) -> None:

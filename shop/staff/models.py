@@ -72,7 +72,8 @@ class StaffUser(AbstractBaseUser, PermissionsMixin):
         if self._state.adding and not self.pk:
             self.pk = new_id(context_of_alias(staff_home()))
         has_new_password = self._password is not None  # type: ignore[attr-defined]  # Django's, until it is saved
-        is_locked_out = not self._state.adding and (has_new_password or not self.is_active)
+        is_open = self.is_active and self.has_usable_password() and not has_new_password
+        is_locked_out = not (is_open or self._state.adding)
         super().save(*args, **options)
         if is_locked_out:
             for call in on_locked_out:

@@ -1,5 +1,6 @@
 """Looking after the fence: it is mended, renewed by a newer release and left alone by an older one, under traffic."""
 
+import hashlib
 import threading
 import time
 
@@ -7,10 +8,9 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.db import OperationalError, connections
-from django.db.migrations.recorder import MigrationRecorder
 
 from shop.sharding import fencing, new_id
-from shop.sharding.fence import fence_of
+from shop.sharding.fence import FUNCTIONS, OPERATIONS, VERSION, _on_postgresql, _on_sqlite, fence_of
 from shop.sharding.fencing import fence_faults, install_fence, is_current, remove_fence
 from shop.sharding.models import UniqueTarget
 from tests.kernel.probes import ALIASES, CONTEXT, LAST, LEFT, RIGHT
@@ -45,9 +45,9 @@ def drop(alias, name):
         cursor.execute(f'DROP TRIGGER "{name}"' + (f" ON {TABLE}" if cursor.db.vendor == "postgresql" else ""))
 
 
-def of_another_release(alias):
+def of_another_release(alias, other="shop_fence_insert_0ther"):
     """The fence with one trigger as another release would have put it up."""
-    trigger, other = a_trigger(alias), "shop_fence_insert_0ther"
+    trigger = a_trigger(alias)
     drop(alias, trigger.name)
     with connections[alias].cursor() as cursor:
         cursor.execute(trigger.text.replace(trigger.name, other))
@@ -55,7 +55,7 @@ def of_another_release(alias):
 
 
 def triggers_of(alias):
-    return {name for name, (table, _) in fencing._present(alias).items() if table == TABLE}
+    return {each.name for each in fencing._present(alias) if each.table == TABLE}
 
 
 def test_an_older_releases_trigger_is_no_fault_and_is_renewed():
@@ -68,13 +68,21 @@ def test_an_older_releases_trigger_is_no_fault_and_is_renewed():
 
 
 def test_a_newer_releases_trigger_is_no_fault_and_is_left_alone():
-    """Given a migration that this code does not have."""
-    ours, other = of_another_release("catalog_0")
-    MigrationRecorder(connections["catalog_0"]).record_applied("shop", "9999_of_tomorrow")
+    ours, other = of_another_release("catalog_0", f"shop_fence_insert_{VERSION + 1}_0f70m0rr0w")
     assert (fence_faults("catalog_0"), is_current("catalog_0")) == ([], True)
     install_fence("catalog_0")
     assert other in triggers_of("catalog_0")
     assert ours not in triggers_of("catalog_0")
+
+
+TEXTS = {1: "b4b11dc39be9"}
+"""What the triggers of each version do, by its digest. Another text gets the next number, in `fence.VERSION`."""
+
+
+def test_another_text_has_another_number():
+    texts = FUNCTIONS + "".join(_on_sqlite("t", each, whole) for each in OPERATIONS for whole in (None, 7))
+    texts += "".join(_on_postgresql("t", each, whole) for each in OPERATIONS for whole in (None, 7))
+    assert hashlib.sha256(texts.encode()).hexdigest()[:12] == TEXTS[VERSION]
 
 
 def test_a_table_that_this_release_does_not_know_keeps_its_fence():
@@ -85,7 +93,7 @@ def test_a_table_that_this_release_does_not_know_keeps_its_fence():
         cursor.execute(text)
     drop("catalog_0", trigger.name)
     install_fence("catalog_0")
-    assert "shop_fence_insert_t0m0rr0w" in fencing._present("catalog_0")
+    assert "shop_fence_insert_t0m0rr0w" in {each.name for each in fencing._present("catalog_0")}
     assert fence_faults("catalog_0") == []
 
 

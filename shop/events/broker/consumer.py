@@ -39,8 +39,8 @@ class Consumer(CelerysConsumer):  # type: ignore[misc]  # Celery has no types
         handle = super().create_task_handler(*args, **options)
 
         def receive(message: Any) -> None:
-            append_what_is_put_back(message, self._queue_of(message), self.app)
             try:
+                append_what_is_put_back(message, self._queue_of(message), self.app)
                 if reason := _stranger(message):
                     self._park(message, reason)
                 else:
@@ -73,6 +73,7 @@ class Consumer(CelerysConsumer):  # type: ignore[misc]  # Celery has no types
             if not is_away(error):
                 log.exception("message_not_parked")
             time.sleep(AGAIN_SECONDS)  # the next one would find the same
+            append_what_is_put_back(message, self._queue_of(message), self.app)
             message.reject(requeue=True)
         else:
             message.ack()

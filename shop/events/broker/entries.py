@@ -20,7 +20,7 @@ class Message(virtual.Message):  # type: ignore[misc]  # kombu has no types
     def __init__(self, entry: Entry, channel: Any = None, **options: Any) -> None:
         try:
             super().__init__(_as_sent(*entry), channel=channel, **options)
-            is_readable = isinstance(self.headers, dict) and not self.errors
+            is_readable = isinstance(self.headers, dict) and isinstance(self.delivery_info, dict) and not self.errors
         except Exception:  # whatever one of them raises for what somebody has sent
             is_readable = False
         if not is_readable:

@@ -133,7 +133,7 @@ def _take(context: str, digest: str) -> bool:
     if row is None:
         return False
     try:
-        return hand_over(unseal(row.message, oldest=NEVER_TOO_OLD)) == []
+        return hand_over(unseal(row.message, oldest=NEVER_TOO_OLD, keeper=context)) == []
     except NotBelieved:
         return False
 

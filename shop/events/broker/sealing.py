@@ -52,12 +52,13 @@ def signed(producer: str, found: Sequence[Any]) -> dict[str, Any]:
     return {"version": VERSION, "token": token, "events": events}
 
 
-def unseal(message: Sealed, *, oldest: timedelta = OLDEST) -> list[Envelope]:
+def unseal(message: Sealed, *, oldest: timedelta = OLDEST, keeper: str = "") -> list[Envelope]:
     """The events of a message, in the order in which they were sealed.
 
     Args:
         message: As it came.
         oldest: How long ago it may have been sealed.
+        keeper: The context that has kept it, and may have signed it anew for its producer.
 
     Raises:
         NotBelieved: Its version is unknown, its signature is not ours, it is too old, or events are not its producer's.
@@ -69,7 +70,7 @@ def unseal(message: Sealed, *, oldest: timedelta = OLDEST) -> list[Envelope]:
         envelopes = [Envelope.from_json(each) for each in found.events]
     except TypeError:
         raise NotBelieved("unknown fields") from None
-    if any(envelope.topic.partition(".")[0] != found.producer for envelope in envelopes):
+    if any(found.producer not in {envelope.topic.partition(".")[0], keeper} for envelope in envelopes):
         raise NotBelieved("not its producer's event")
     return envelopes
 

@@ -17,6 +17,7 @@ from shop.events.envelope import Envelope
 from shop.events.relay import Batch
 
 PERSISTENT: Final = 2
+PACKED: Final = "compression"
 WAIT_SECONDS: Final = 5.0
 """For a connection, an answer, a confirm: longer is a broker that is away."""
 
@@ -48,7 +49,7 @@ class Sender:
                 yield topic not in self._returned
 
     def append(self, queue: str, message: Any) -> None:
-        """Put a message that was delivered at the end of ``queue`` again, as it is.
+        """Put a message that was delivered, and unpacked if it was packed, at the end of ``queue`` again.
 
         Raises:
             Away: The broker does not answer, did not confirm, or has no such queue.
@@ -56,7 +57,7 @@ class Sender:
         with self._given_up_if_wrong():
             self._open().publish(
                 message.body,
-                headers=message.headers,
+                headers={name: value for name, value in message.headers.items() if name != PACKED},
                 routing_key=queue,
                 exchange="",
                 content_type=message.content_type,

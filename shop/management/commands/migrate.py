@@ -7,6 +7,7 @@ from django.core.management.commands.migrate import Command as DjangoMigrate
 from django.db import DEFAULT_DB_ALIAS
 
 from shop.sharding.first_migrate import ForeignDatabase, recognise
+from shop.sharding.migration_lock import alone_at
 
 OF_ONE_DATABASE: Final = ("plan", "fake", "fake_initial", "prune", "run_syncdb")
 
@@ -21,7 +22,8 @@ class Command(DjangoMigrate):
                 recognise(options["database"])
             except ForeignDatabase as error:
                 raise CommandError(str(error), returncode=2) from error
-            super().handle(*args, **options)
+            with alone_at(options["database"]):
+                super().handle(*args, **options)
             return
         if options["app_label"] or any(options[name] for name in OF_ONE_DATABASE):
             self.stderr.write("that is done on one database: add --database <alias>")

@@ -90,6 +90,16 @@ def test_it_comes_behind_what_waits(send, next_one):
     assert [next_one().body for _ in range(2)] == [second.body, first.body]
 
 
+def test_what_was_packed_can_be_opened_every_time(app, next_one, settings):
+    queue = f"{settings.BROKER_NAMESPACE}.events.ordering"
+    with app.connection_for_write() as connection:
+        connection.Producer().publish({"tea": "pot"}, exchange="", routing_key=queue, compression="zlib")
+    for _ in range(2):
+        message = next_one()
+        assert (message.payload, message.errors) == ({"tea": "pot"}, [])
+        message.reject(requeue=True)
+
+
 def test_what_is_thrown_away_stays_so(send, next_one, left):
     send()
     next_one().reject(requeue=False)

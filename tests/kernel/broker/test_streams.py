@@ -170,6 +170,7 @@ POISON = {
     "an unknown encoding": json.dumps({**GOOD, "properties": {"body_encoding": "tea"}}),
     "headers that are a list": json.dumps({**GOOD, "headers": [1]}),
     "properties that are a list": json.dumps({**GOOD, "properties": [1]}),
+    "a way that is a text": json.dumps({**GOOD, "properties": {"delivery_info": "x"}}),
     "packed": json.dumps({**GOOD, "headers": {"compression": "zlib"}}),
     "a number": "5",
 }

@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from shop.sharding.fencing import PRESENT
 from tests.kernel.processes import SECONDS, begin, result, start
 from tests.kernel.shards.conftest import Shop
@@ -55,6 +57,16 @@ def test_one_that_does_not_answer_is_named_with_what_is_done_and_what_is_not(mak
     shop.urls[1] = shop.make()
     assert shop.manage("migrate_contexts").code == 0
     assert shop.manage("shards", "status").code == 0
+
+
+def test_a_folder_that_is_not_there_is_told(make_shop):
+    shop: Shop = make_shop(1)
+    if not shop.urls[0].startswith("sqlite"):
+        pytest.skip("PostgreSQL has no folders")
+    shop.urls.append("sqlite:///not-there/catalog.sqlite3")
+    for command in ("migrate_contexts", "shards add catalog"):
+        failed = shop.manage(*command.split())
+        assert (failed.code, "No such file or directory" in failed.error) == (2, True), failed
 
 
 def test_where_threads_run_no_process_is_forked(make_shop):

@@ -79,7 +79,7 @@ def _fence(alias: str) -> Iterator[Finding]:
         do = "run `manage.py migrate_contexts`, then `manage.py check_invariants --only 12`: rows may have come in"
         yield Finding(check="fence", place=alias, what=what, do=do)
     elif not is_current(alias):
-        what = "its fence is that of another release"
+        what = "its fence is that of an older release"
         yield Finding(check="fence", place=alias, what=what, do="run `manage.py migrate_contexts`")
 
 
