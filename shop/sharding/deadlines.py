@@ -25,9 +25,10 @@ def statements_within(seconds: float) -> Iterator[None]:
         _until.reset(before)
 
 
-def statements_until() -> float | None:
-    """The moment; monotonic seconds. None where nobody waits."""
-    return _until.get()
+def is_over() -> bool:
+    """Whether nobody waits any more for what this thread is at."""
+    until = _until.get()
+    return until is not None and time.monotonic() > until
 
 
 def statement_milliseconds() -> int | None:

@@ -1,7 +1,6 @@
 """Django's backend for SQLite, which asks the guard's question, and tells what the fence refuses. Named as ENGINE."""
 
 import json
-import time
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Final, override
@@ -9,7 +8,7 @@ from typing import Any, Final, override
 from django.db.backends.sqlite3 import base, operations
 
 from shop.sharding.asked import note_asked
-from shop.sharding.deadlines import statements_until
+from shop.sharding.deadlines import is_over
 from shop.sharding.errors import ShardMoved
 from shop.sharding.refusals import ErrorsTold
 
@@ -38,19 +37,15 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """What Django talks to; one per thread and alias."""
 
     ops_class = DatabaseOperations
-    _ends: float | None = None
 
     @override
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        self._ends = None
-        return super().get_new_connection(conn_params)
+        connection = super().get_new_connection(conn_params)
+        connection.set_progress_handler(is_over, STEPS)
+        return connection
 
     def _prepare_cursor(self, cursor: Any) -> Any:  # Django's, which its stubs leave out
         note_asked(self.alias)
-        if (ends := statements_until()) != self._ends:
-            is_over = None if ends is None else lambda: time.monotonic() > ends
-            self.connection.set_progress_handler(is_over, STEPS)
-            self._ends = ends
         return super()._prepare_cursor(cursor)  # type: ignore[misc]  # as above
 
     def begin_guarded(self, buckets: Sequence[int]) -> None:
