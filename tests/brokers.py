@@ -1,5 +1,6 @@
 """The brokers that tests use: this machine's, under names of their own, which are gone afterwards."""
 
+import logging
 import os
 import secrets
 from collections.abc import Iterator
@@ -7,6 +8,8 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 import pytest
+from celery import Celery, _state
+from celery.contrib.testing.worker import start_worker
 from kombu import Connection, Exchange, Queue
 
 from shop.events.broker.app import transport_of
@@ -44,6 +47,20 @@ def namespace(url: str) -> Iterator[str]:
             for context in CONTEXTS:
                 Queue(f"{name}.events.{context}", channel=channel).delete()
             Exchange(f"{name}.events", type="topic", channel=channel).delete()
+
+
+@contextmanager
+def worker(app: Celery) -> Iterator[None]:
+    """A worker in a thread of this process. Celery's own helper leaves its levels of logging behind, and its app."""
+    level, handlers = logging.root.level, logging.root.handlers[:]
+    current, default = _state._tls.current_app, _state.default_app
+    try:
+        with start_worker(app, perform_ping_check=False, pool="solo", loglevel="info"):
+            yield
+    finally:
+        logging.root.setLevel(level)
+        logging.root.handlers[:] = handlers
+        _state._tls.current_app, _state.default_app = current, default
 
 
 def waiting_in(url: str, name: str, *contexts: str) -> int:

@@ -3,7 +3,6 @@
 import threading
 
 import pytest
-from celery.contrib.testing.worker import start_worker
 from django.conf import settings
 from django.db import OperationalError
 
@@ -12,7 +11,7 @@ from shop.events.broker.again import append_what_is_put_back
 from shop.events.broker.app import make_app
 from shop.events.broker.sending import Sender
 from shop.events.broker.topology import declare, queues
-from tests.brokers import URLS, namespace, waiting_in
+from tests.brokers import URLS, namespace, waiting_in, worker
 from tests.kernel.broker.test_sealing import EVENT
 from tests.kernel.broker.test_sending import BOUND
 
@@ -131,7 +130,7 @@ def test_a_worker_tries_until_the_inbox_is_back(app, send, left, monkeypatch):
 
     monkeypatch.setattr(receiving, "hand_over", hand_over)
     monkeypatch.setattr(receiving, "AGAIN_SECONDS", 0.0)
-    with start_worker(app, perform_ping_check=False, pool="solo"):
+    with worker(app):
         send()
         assert is_taken.wait(30)
     assert tries == [[EVENT]] * (3 * MOST + 1)

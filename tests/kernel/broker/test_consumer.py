@@ -3,7 +3,6 @@
 import threading
 
 import pytest
-from celery.contrib.testing.worker import start_worker
 from django.conf import settings
 from redis import Redis
 
@@ -13,7 +12,7 @@ from shop.events.broker.sending import Sender
 from shop.events.broker.topology import declare
 from shop.events.models import ParkedMessage
 from shop.sharding import home_of, hosted_contexts
-from tests.brokers import URLS, namespace
+from tests.brokers import URLS, namespace, worker
 from tests.kernel.broker.test_sealing import EVENT
 from tests.kernel.broker.test_sending import BOUND
 from tests.kernel.broker.test_streams import POISON
@@ -45,7 +44,7 @@ def test_nothing_that_is_written_ends_a_worker(app, settings, monkeypatch):
     # when a worker comes
     is_taken = threading.Event()
     monkeypatch.setattr(receiving, "hand_over", lambda _: is_taken.set() or [])
-    with start_worker(app, perform_ping_check=False, pool="solo"):
+    with worker(app):
         assert is_taken.wait(30)
     # then
     assert ParkedMessage.objects.using(home_of(hosted_contexts()[0])).count() == len(POISON)
