@@ -139,6 +139,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.in_atomic_block = self.needs_rollback = self.closed_in_transaction = self.errors_occurred = False
         self.savepoint_ids, self.atomic_blocks, self.run_on_commit = [], [], []
         self.autocommit, self.connection = True, connection
+        connection.session.renew()
 
     @override
     def get_new_connection(self, conn_params: dict[str, Any]) -> Watched:

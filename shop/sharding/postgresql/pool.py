@@ -50,10 +50,7 @@ class Pool:
                 if place.evicted is not None:
                     place.evicted.leave()
                 connection = place.connection
-            if connection is None:
-                return None
-            if connection.is_good():
-                connection.session.renew()
+            if connection is None or connection.is_good():
                 return connection
             self.close(connection)
             self.close_idle()  # they have heard nothing for longer still

@@ -86,7 +86,7 @@ class Session:
             return self._answer(text, prepared, values)
 
     def renew(self) -> None:
-        """Forget what is prepared if a table was found to be another since; at the beginning of a new use."""
+        """Forget what is prepared if a table was found to be another since; when it is used next."""
         if self._tables != self._connection.bulkhead.tables:
             self._names.clear()
             self._tables = self._connection.bulkhead.tables
