@@ -5,14 +5,15 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from celery import Celery, _state
 from celery.contrib.testing.worker import start_worker
 from kombu import Connection, Exchange, Queue
 
-from shop.events.broker.app import transport_of
+from shop.events.broker.app import make_app, transport_of
+from shop.events.broker.topology import declare
 
 URLS: Final = {
     "RabbitMQ": os.environ.get("TEST_AMQP_URL", "amqp://guest:guest@127.0.0.1:5672//"),
@@ -47,6 +48,17 @@ def namespace(url: str) -> Iterator[str]:
             for context in CONTEXTS:
                 Queue(f"{name}.events.{context}", channel=channel).delete()
             Exchange(f"{name}.events", type="topic", channel=channel).delete()
+
+
+@contextmanager
+def declared(settings: Any, url: str) -> Iterator[Celery]:
+    """The application of a shop at the broker ``url``, with its queues, under a namespace of its own."""
+    settings.BROKER_URL = url
+    with namespace(url) as settings.BROKER_NAMESPACE:
+        app = make_app()
+        with app.connection_for_write() as connection:
+            declare(connection)
+        yield app
 
 
 @contextmanager

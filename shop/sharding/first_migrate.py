@@ -77,12 +77,12 @@ def recognise(alias: str) -> None:
     Raises:
         ForeignDatabase: It was introduced before, as another one; or it is empty, and its place was taken before.
     """
-    if _is_introduced(alias):
+    if is_introduced(alias):
         check_identity(alias)
     elif home_says(alias) is not None:
         raise _another(alias, "an empty database is behind the URL")
     elif alias == home_of(context_of_alias(alias)):
-        others = [other for other in aliases_of(context_of_alias(alias)) if other != alias and _is_introduced(other)]
+        others = [other for other in aliases_of(context_of_alias(alias)) if other != alias and is_introduced(other)]
         if others:
             raise _another(alias, f"an empty database is behind the URL, and {', '.join(others)} had another home")
 
@@ -115,7 +115,8 @@ def _another(alias: str, why: str) -> ForeignDatabase:
     return ForeignDatabase(f"{setting}: the database of {alias}: {why}; put every URL back to its place")
 
 
-def _is_introduced(alias: str) -> bool:
+def is_introduced(alias: str) -> bool:
+    """Whether the database was told what it is. An SQLite file that is not there is not made."""
     if not exists(alias):
         return False
     tables = connections[alias].introspection.table_names()
@@ -125,6 +126,6 @@ def _is_introduced(alias: str) -> bool:
 def home_says(alias: str) -> uuid.UUID | None:
     """Which database the home knows at this place; None if none was introduced there, or the home is new itself."""
     home = home_of(context_of_alias(alias))
-    if home == alias or not _is_introduced(home):
+    if home == alias or not is_introduced(home):
         return None
     return Shard.objects.using(home).filter(alias=alias).values_list("uuid", flat=True).first()

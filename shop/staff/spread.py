@@ -12,6 +12,7 @@ from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
+from shop.events.which import MOST_ID
 from shop.sharding import alias_of, context_of_alias, hosted_contexts, shard_map
 from shop.sharding.keys import context_of_model, shard_key_fields
 from shop.sharding.models import KernelModel, PlacedModel
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
 else:
     _Paginator = Paginator  # takes no type at run time
 
-MAX_ID = 2**63 - 1
-MOST_DIGITS = len(str(MAX_ID))
+MOST_DIGITS = len(str(MOST_ID))
 MOST_PAGES = 100
 DATABASE = "database"
 
@@ -49,7 +49,7 @@ def databases_of(model: type[Model]) -> list[str]:
 def row_of(model: type[Model], key: Any, database: str) -> Model | None:
     """The row with this ID, read from its owner; ``database`` says whose ID it is where contexts share a table."""
     if contexts := contexts_of(model):
-        if not 0 <= key <= MAX_ID:
+        if not 0 <= key <= MOST_ID:
             return None
         named = [context for context in contexts if database and context == context_of_alias(database)]
         aliases = [alias_of(context, key) for context in named or contexts]
@@ -62,7 +62,7 @@ def row_of(model: type[Model], key: Any, database: str) -> Model | None:
 def key_meant(text: str) -> int | None:
     """The ID that somebody looks for, as a number or as the public sees it."""
     if text.isascii() and text.isdigit():
-        return int(text) if len(text) <= MOST_DIGITS and int(text) <= MAX_ID else None
+        return int(text) if len(text) <= MOST_DIGITS and int(text) <= MOST_ID else None
     try:
         return number_of(text.partition("_")[0], text)
     except InvalidPublicId:

@@ -9,10 +9,10 @@ from django.db.migrations.recorder import MigrationRecorder
 from shop.sharding.commands.asking import Refused, reason_of
 from shop.sharding.commands.doctor import postgresql
 from shop.sharding.commands.doctor.databases import examine_database
-from shop.sharding.commands.places import engine_of, is_introduced, slices_of, where
+from shop.sharding.commands.places import engine_of, slices_of, where
 from shop.sharding.databases import aliases_of, exists, home_of
 from shop.sharding.fence import fenced_models
-from shop.sharding.first_migrate import ForeignDatabase, recognise
+from shop.sharding.first_migrate import ForeignDatabase, is_introduced, recognise
 from shop.sharding.migrating import migrate_one
 from shop.sharding.models import DatabaseIdentity, Shard
 from shop.sharding.readiness import left_to_do

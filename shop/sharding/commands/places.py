@@ -6,9 +6,9 @@ from typing import Final
 
 from django.db import connections
 
-from shop.sharding.databases import context_of_alias, exists, file_of, home_of
+from shop.sharding.databases import context_of_alias, file_of, home_of
 from shop.sharding.ids import BUCKETS
-from shop.sharding.models import DatabaseIdentity, ShardSlice
+from shop.sharding.models import ShardSlice
 
 WAL: Final = "-wal"
 
@@ -83,14 +83,6 @@ def bytes_of(alias: str) -> int:
     file = file_of(alias)
     files = [] if file is None else [file, file.with_name(file.name + WAL)]
     return sum(each.stat().st_size for each in files if each.exists())
-
-
-def is_introduced(alias: str) -> bool:
-    """Whether the database was told what it is."""
-    if not exists(alias):
-        return False
-    tables = connections[alias].introspection.table_names()
-    return DatabaseIdentity._meta.db_table in tables and DatabaseIdentity.objects.using(alias).exists()
 
 
 def slices_of(alias: str) -> Slices:

@@ -7,12 +7,13 @@ from typing import Any, Final
 from django.db import connections
 
 from shop.sharding.commands.asking import Refused, ask_each
-from shop.sharding.commands.places import is_introduced, slices_of
+from shop.sharding.commands.places import slices_of
 from shop.sharding.commands.planning import Balance, Move, plan, spread
 from shop.sharding.commands.processes import processes_of, requests_of
 from shop.sharding.commands.rows import Rows, count_rows, tables_by_bucket
 from shop.sharding.databases import aliases_of, file_of
 from shop.sharding.errors import ShardMapMissing
+from shop.sharding.first_migrate import is_introduced
 from shop.sharding.ids import BUCKETS
 from shop.sharding.stored_map import StoredMap, sound_map
 

@@ -9,9 +9,9 @@ from django.db.models import Max
 
 from shop.sharding.commands.asking import Refused, ask_each, reason_of
 from shop.sharding.commands.doctor.maps import owners_by_bucket
-from shop.sharding.commands.places import Slices, is_introduced, slices_of
+from shop.sharding.commands.places import Slices, slices_of
 from shop.sharding.databases import aliases_of, home_of
-from shop.sharding.first_migrate import ForeignDatabase, check_identity, recognise
+from shop.sharding.first_migrate import ForeignDatabase, check_identity, is_introduced, recognise
 from shop.sharding.ids import BUCKETS
 from shop.sharding.models import ShardEpoch, ShardMapEntry, ShardProcess
 from shop.sharding.slices import publish_anew, runs

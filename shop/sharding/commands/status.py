@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from shop.sharding.commands.asking import ask_each
-from shop.sharding.commands.places import bytes_of, engine_of, is_home, is_introduced, slices_of, where, width
+from shop.sharding.commands.places import bytes_of, engine_of, is_home, slices_of, where, width
 from shop.sharding.commands.processes import Process, processes_of, requests_of
 from shop.sharding.commands.rows import count_rows
 from shop.sharding.databases import aliases_of, home_of
-from shop.sharding.first_migrate import check_place
+from shop.sharding.first_migrate import check_place, is_introduced
 from shop.sharding.stored_map import StoredMap, stored_map
 
 MEASURES: Final = ("rows", "bytes", "requests")

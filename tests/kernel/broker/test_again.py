@@ -8,10 +8,9 @@ from django.db import OperationalError
 
 from shop.events.broker import again, receiving, sending, topology
 from shop.events.broker.again import append_what_is_put_back
-from shop.events.broker.app import make_app
 from shop.events.broker.sending import Sender
-from shop.events.broker.topology import declare, queues
-from tests.brokers import URLS, namespace, waiting_in, worker
+from shop.events.broker.topology import queues
+from tests.brokers import URLS, declared, waiting_in, worker
 from tests.kernel.broker.test_sealing import EVENT
 from tests.kernel.broker.test_sending import BOUND
 
@@ -24,11 +23,7 @@ MOST = 2
 def app(settings, monkeypatch):
     """Queues as RabbitMQ 4 makes them by itself, but that its limit is 20."""
     monkeypatch.setitem(topology.QUORUM, "x-delivery-limit", MOST)
-    settings.BROKER_URL = URLS["RabbitMQ"]
-    with namespace(settings.BROKER_URL) as settings.BROKER_NAMESPACE:
-        made = make_app()
-        with made.connection_for_write() as connection:
-            declare(connection)
+    with declared(settings, URLS["RabbitMQ"]) as made:
         yield made
 
 

@@ -7,12 +7,10 @@ from django.conf import settings
 from redis import Redis
 
 from shop.events.broker import receiving
-from shop.events.broker.app import make_app
 from shop.events.broker.sending import Sender
-from shop.events.broker.topology import declare
 from shop.events.models import ParkedMessage
 from shop.sharding import home_of, hosted_contexts
-from tests.brokers import URLS, namespace, worker
+from tests.brokers import URLS, declared, worker
 from tests.kernel.broker.test_sealing import EVENT
 from tests.kernel.broker.test_sending import BOUND
 from tests.kernel.broker.test_streams import POISON
@@ -25,11 +23,7 @@ pytestmark = [
 
 @pytest.fixture
 def app(settings):
-    settings.BROKER_URL = URLS["Redis"]
-    with namespace(settings.BROKER_URL) as settings.BROKER_NAMESPACE:
-        made = make_app()
-        with made.connection_for_write() as connection:
-            declare(connection)
+    with declared(settings, URLS["Redis"]) as made:
         yield made
 
 

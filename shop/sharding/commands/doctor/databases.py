@@ -7,11 +7,11 @@ from typing import Final
 
 from shop.sharding.commands.doctor import postgresql, sqlite
 from shop.sharding.commands.doctor.words import Finding
-from shop.sharding.commands.places import Slices, engine_of, is_home, is_introduced, slices_of
+from shop.sharding.commands.places import Slices, engine_of, is_home, slices_of
 from shop.sharding.commands.rows import STRAYS, strays
 from shop.sharding.databases import context_of_alias
 from shop.sharding.fencing import fence_faults, is_current
-from shop.sharding.first_migrate import ForeignDatabase, check_identity, recognise
+from shop.sharding.first_migrate import ForeignDatabase, check_identity, is_introduced, recognise
 from shop.sharding.models import UniqueValue
 from shop.sharding.readiness import unapplied
 
