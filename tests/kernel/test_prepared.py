@@ -118,7 +118,9 @@ def test_a_new_connection_prepares_anew():
 
 @pytest.fixture
 def cups():
-    """A table of ours, whose column may be widened."""
+    """A table of ours, whose column may be widened, and no connection that knows one of that name from before."""
+    give_back_all()
+    connections[ALIAS].close_pool()
     ask("CREATE TABLE cups (size varchar(3))")
     yield lambda size: ask(f"ALTER TABLE cups ALTER size TYPE varchar({size})")
     ask("DROP TABLE cups")
