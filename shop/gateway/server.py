@@ -5,17 +5,21 @@ So they share the memory of what was loaded, and one that died is back within mo
 
 import gc
 import multiprocessing
+import os
+import socket
 import sys
 import threading
 import time
 from pathlib import Path
 from typing import Any, Final
 
-from granian import Granian
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
+from granian.net import SocketSpec  # type: ignore[attr-defined]  # imported there under that name for others
+from granian.server.mp import MPServer
 
+from shop.gateway.handover import hand_over
 from shop.observability.shared_counts import share_counts
 
 share_counts()
@@ -47,13 +51,34 @@ class Respawned(dict[int, float]):
         return default
 
 
+class Server(MPServer):
+    """granian's, whose workers share one listener: it outlives each of them, and can be handed over as a whole."""
+
+    _ssp: Any
+    _shd: Any
+    _sfd: Any
+
+    def _init_shared_socket(self) -> None:
+        """As granian does elsewhere: on Linux it would have one listener for each worker."""
+        super()._init_shared_socket()  # type: ignore[no-untyped-call]  # granian's types are its own only in part
+        if sys.platform == "linux":
+            self._shd = SocketSpec(self.bind_addr, self.bind_port, self.backlog).build()
+            self._ssp, self._sfd = None, self._shd.get_fd()
+        self._listener = socket.socket(fileno=os.dup(self._sfd))
+
+    def shutdown(self, exit_code: int = 0) -> None:
+        """Stop, when whoever shares the port has taken over."""
+        hand_over(self._listener)
+        super().shutdown(exit_code)  # type: ignore[no-untyped-call]  # as above
+
+
 def serve(address: str) -> None:
     """Serve at ``address`` until SIGINT or SIGTERM, which stop the workers and their threads too."""
     if sys.platform == "linux":  # elsewhere the system's libraries may not survive a fork: each worker loads for itself
         multiprocessing.set_start_method("fork")
         _load()
     folders = _static_folders()
-    server = Granian(
+    server = Server(
         "config.wsgi:application",
         interface=Interfaces.WSGI,
         address=address,

@@ -1,12 +1,15 @@
 """`manage.py serve` as an operator meets it: what it says when it can't, and that it stops with all it started."""
 
+import copy
 import json
 import os
 import re
 import signal
 import socket
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from config.testing import SHARDS
 from tests.e2e.people import Customer, Staff, eventually
 from tests.e2e.shopserver import ShopServer
 from tests.e2e.test_kill import is_ready
+from tests.kernel.pools import ON_POSTGRESQL
 
 
 @pytest.fixture
@@ -53,6 +57,37 @@ def test_its_workers_do_not_outlive_it(fresh_shop):
     # then the port is free within moments, and it starts again
     eventually(lambda: _is_free(fresh_shop.port), seconds=10)
     fresh_shop.start()
+
+
+@pytest.mark.skipif(not ON_POSTGRESQL, reason="SQLite files are served by one process")
+def test_who_has_connected_before_a_server_leaves_is_answered_still(fresh_shop, request):
+    # given a server, another one that has come to take over its port, and clients who are slow to say what they want
+    fresh_shop.start()
+    successor = copy.copy(fresh_shop)
+    request.addfinalizer(successor.kill)
+    successor.start(SHARE_PORT="1")
+    eventually(lambda: _listeners(fresh_shop.port) == 2, seconds=30)
+    leaving = threading.Event()
+
+    def ask_until_it_has_left():
+        answers = []
+        while not leaving.is_set():
+            with socket.create_connection(("127.0.0.1", fresh_shop.port), timeout=10) as connection:
+                time.sleep(0.05)
+                connection.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                answers.append(connection.recv(12))
+        return answers
+
+    # when the first one is told to stop
+    with ThreadPoolExecutor(8) as clients:
+        asking = [clients.submit(ask_until_it_has_left) for _ in range(8)]
+        try:
+            assert fresh_shop.signal(signal.SIGTERM)
+        finally:
+            leaving.set()
+    # then whoever came is answered, by it or by the other one
+    answers = [answer for each in asking for answer in each.result()]
+    assert (len(answers) > 50, set(answers)) == (True, {b"HTTP/1.1 200"})
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only there /proc tells who the workers are")
@@ -142,6 +177,11 @@ def test_log_lines_are_json_and_name_nobody(fresh_shop):
     assert all(r["trace_id"] for r in requests if r["event"] == "request")
     for secret in (who["email"], who["password"], answer.json["access"], answer.json["refresh"]):
         assert secret not in log
+
+
+def _listeners(port):
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
+    return sum(row[1].endswith(f":{port:04X}") and row[3] == "0A" for row in rows)
 
 
 def _own_megabytes(process):
