@@ -55,15 +55,17 @@ class Server(MPServer):
     """granian's, whose workers share one listener: it outlives each of them, and can be handed over as a whole."""
 
     _ssp: Any
+    _sso: Any
     _shd: Any
     _sfd: Any
 
     def _init_shared_socket(self) -> None:
-        """As granian does elsewhere: on Linux it would have one listener for each worker."""
-        super()._init_shared_socket()  # type: ignore[no-untyped-call]  # granian's types are its own only in part
+        """As granian does elsewhere: on Linux it has one for each worker, and first one that it drops at once."""
         if sys.platform == "linux":
             self._shd = SocketSpec(self.bind_addr, self.bind_port, self.backlog).build()
-            self._ssp, self._sfd = None, self._shd.get_fd()
+            self._ssp, self._sso, self._sfd = None, None, self._shd.get_fd()
+        else:
+            super()._init_shared_socket()  # type: ignore[no-untyped-call]  # granian's types are its own only in part
         self._listener = socket.socket(fileno=os.dup(self._sfd))
 
     def shutdown(self, exit_code: int = 0) -> None:
