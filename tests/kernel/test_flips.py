@@ -89,6 +89,7 @@ def crowd():
 
     def begin(*scripts):
         running.extend(listened_to(script) for script in scripts)
+        return [lines for _, _, lines in running]
 
     def end():
         for process, *_ in running:
@@ -108,9 +109,14 @@ def listened_to(script):
     """A process at work, who reads what it says, and what it has said: unread it would stand still at a full pipe."""
     process, lines = start(filled(script), environment_here(CONTEXT)), []
     assert process.stdout.readline() == "ready\n", process.stderr.read()[-3000:]
-    listening = threading.Thread(target=lines.extend, args=(process.stdout,))
+    listening = threading.Thread(target=listen, args=(process.stdout, lines))
     listening.start()
     return process, listening, lines
+
+
+def listen(spoken, lines):
+    for line in spoken:
+        lines.append(line)
 
 
 def all_said(process, listening, lines):
@@ -151,11 +157,19 @@ def flip_patiently(source, target):
     pytest.fail("the slice could not be locked")
 
 
-def flips(times):
+def flips(times, rogue):
     there_and_back = cycle([("catalog_0", LAST), (LAST, "catalog_0")])
     for source, target in (next(there_and_back) for _ in range(times)):
         flip_patiently(source, target)
-        time.sleep(0.02)
+        until_it_has_tried_again(rogue)
+
+
+def until_it_has_tried_again(lines):
+    """Twice: the first may be told of what it did before."""
+    before, deadline = len(lines), time.monotonic() + 30
+    while len(lines) < before + 2:
+        assert time.monotonic() < deadline, "the raw writer stands still"
+        time.sleep(0.005)
 
 
 def places_of_rows():
@@ -178,8 +192,8 @@ def assert_whole(acknowledged):
 
 def hand_over_under_writes(crowd, times):
     begin, end = crowd
-    begin(WRITER, WRITER, ROGUE)
-    flips(times)
+    *_, heard = begin(WRITER, WRITER, ROGUE)
+    flips(times, heard)
     *lawful, rogue = end()
     told = [line for lines in lawful for line in lines]
     acknowledged = [int(line) for line in told if line != "put off\n"]
