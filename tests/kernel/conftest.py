@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from types import SimpleNamespace
 
 import pytest
 from django.db import connections
 
 from shop.events import duty
+from shop.services.transport.http import breaker
 from shop.sharding import scatter
 from tests.kernel import probes
 
@@ -62,3 +64,15 @@ def in_threads() -> Callable[..., list[object]]:
             return [done.result(60) for done in [pool.submit(one, work) for work in works]]
 
     return run
+
+
+@pytest.fixture
+def breaker_rests(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Call it, and what the breaker waits for is over. Its time passes by this alone, not by a slow test's own."""
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(breaker, "time", SimpleNamespace(monotonic=lambda: clock.now))
+
+    def rest() -> None:
+        clock.now += breaker.OPEN_SECONDS
+
+    return rest

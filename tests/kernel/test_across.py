@@ -284,15 +284,15 @@ class TestInParallel:
 
     @SHARDS_TOGETHER
     def test_slow_shards_are_waited_for_together(self, monkeypatch):
-        monkeypatch.setattr(scatter, "TIMEOUT_SECONDS", 0.5)
+        monkeypatch.setattr(scatter, "TIMEOUT_SECONDS", 1.5)
         in_thread = scatter._in_thread
 
         def slow(ask, query, until):
-            time.sleep(0.4 if query.db == "catalog_0" else 0.8)
+            time.sleep(1.4 if query.db == "catalog_0" else 2.8)
             return in_thread(ask, query, until)
 
         monkeypatch.setattr(scatter, "_in_thread", slow)
         started = time.monotonic()
         with pytest.raises(ShardUnavailable):
             Parcel.objects.across().count()
-        assert time.monotonic() - started < 0.7
+        assert time.monotonic() - started < 2.8

@@ -1,12 +1,10 @@
 """The breaker by itself: what counts, of calls that overlap."""
 
-import time
 from contextlib import ExitStack
 
 import pytest
 
 from shop.contract import CircuitOpen
-from shop.services.transport.http import breaker
 from shop.services.transport.http.breaker import TIME_OUTS, Breaker
 from shop.services.transport.http.connections import NoAnswer, NotSent
 
@@ -14,8 +12,7 @@ pytestmark = pytest.mark.once
 
 
 @pytest.fixture
-def subject(monkeypatch):
-    monkeypatch.setattr(breaker, "OPEN_SECONDS", 0.05)
+def subject(breaker_rests):
     return Breaker("tea")
 
 
@@ -47,11 +44,11 @@ def opened(subject):
         UnderWay(subject)
 
 
-def test_calls_from_before_it_opened_do_not_keep_it_open(subject):
+def test_calls_from_before_it_opened_do_not_keep_it_open(subject, breaker_rests):
     # given calls that are under way when it opens, and fail later
     before = [UnderWay(subject) for _ in range(3)]
     opened(subject)
-    time.sleep(0.06)
+    breaker_rests()
     for each in before:
         each.ends(too_late())
     # then its time is over all the same
@@ -60,10 +57,10 @@ def test_calls_from_before_it_opened_do_not_keep_it_open(subject):
 
 
 @pytest.mark.parametrize("error", [None, ValueError(), NotSent("nobody"), too_late()], ids=repr)
-def test_there_is_one_trial_whatever_becomes_of_older_calls(error, subject):
+def test_there_is_one_trial_whatever_becomes_of_older_calls(error, subject, breaker_rests):
     before = UnderWay(subject)
     opened(subject)
-    time.sleep(0.06)
+    breaker_rests()
     trial = UnderWay(subject)
     # when an older call ends, then nobody is let through beside the trial
     before.ends(error)
@@ -74,8 +71,8 @@ def test_there_is_one_trial_whatever_becomes_of_older_calls(error, subject):
     UnderWay(subject).ends()
 
 
-def test_a_trial_that_says_nothing_of_the_target_makes_way_for_the_next(subject):
+def test_a_trial_that_says_nothing_of_the_target_makes_way_for_the_next(subject, breaker_rests):
     opened(subject)
-    time.sleep(0.06)
+    breaker_rests()
     UnderWay(subject).ends(ValueError())
     UnderWay(subject).ends()

@@ -194,7 +194,7 @@ def test_the_callee_acts_as_its_own_context_within_the_time_of_its_contract(depo
     depot.echo(box=BOX)
     [(acting, left)] = depots.seen
     assert acting == "catalog"
-    assert 0.5 < left <= 1.0
+    assert 0 < left <= 1.0
     assert acting_context() == "ordering"
 
 

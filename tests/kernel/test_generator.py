@@ -241,7 +241,7 @@ def test_who_holds_the_homes_write_lock_gets_an_id_while_another_raises_the_wind
         assert bucket_of(ids.new(LEFT)) == LEFT
         took = time.monotonic() - started
     thread.join(10)
-    assert took < 0.5
+    assert took < 2
 
 
 @COMMITTING
