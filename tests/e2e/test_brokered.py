@@ -206,8 +206,8 @@ def test_twenty_kills_of_each(shop, what):
     number = int(os.environ.get("KILL_SEED") or secrets.randbits(32))
     random = Random(number)
     shop.start()
-    shop.other_worker.start()  # an only one takes nothing until it has started anew: some seconds
     crowd, probe = Crowd(shop.server, BUYERS, random), Probe(shop)
+    another_worker_sells(shop, probe)
     print(f"\nKILL_SEED={number} {what}\n  #  after s  recovered s  orders  answers  unanswered")
     recovered = [one_kill(shop, what, count, crowd=crowd, probe=probe, random=random) for count in range(1, KILLS + 1)]
     began = time.monotonic()
@@ -220,6 +220,14 @@ def test_twenty_kills_of_each(shop, what):
     assert not (found := broken(shop.server)), found
     print(f"{len(crowd.orders)} orders, {crowd.answers} answers: none lost, none twice, the money agrees")
     print(f"sold again {statistics.median(recovered):.2f} s after a kill, at most {max(recovered):.2f} s")
+
+
+def another_worker_sells(shop, probe):
+    """Not only that it was started: an only worker that is killed takes nothing until it has started anew."""
+    shop.worker.kill()
+    shop.other_worker.start()
+    probe.sold_after()
+    shop.worker.start()
 
 
 def one_kill(shop, what, count, *, crowd, probe, random):
