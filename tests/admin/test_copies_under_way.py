@@ -1,5 +1,6 @@
 """While a slice moves its rows lie on two databases: lists, figures, sweepers, invariants count each once."""
 
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -97,11 +98,13 @@ def copy_everything():
 
     def copy():
         copied = 0
-        for model in placed_models():
-            owners = {alias: list(rows_of(model, alias)) for alias in databases_of(model)}
-            for owner, rows in owners.items():
-                for other in set(aliases_of(context_of_alias(owner))) - {owner}:
-                    with unfenced(other):
+        with ExitStack() as fences_down:
+            for alias in all_aliases():
+                fences_down.enter_context(unfenced(alias))
+            for model in placed_models():
+                owners = {alias: list(rows_of(model, alias)) for alias in databases_of(model)}
+                for owner, rows in owners.items():
+                    for other in set(aliases_of(context_of_alias(owner))) - {owner}:
                         copied += len(QuerySet(model, using=other).bulk_create(rows))
         assert copied > 20
 

@@ -24,6 +24,8 @@ STATEMENTS = {
     "with": f"WITH o AS (SELECT id FROM {ORDERING}) SELECT * FROM o",
     "union": f"SELECT id FROM {CATALOG} UNION ALL SELECT id FROM {ORDERING}",
     "insert": f"INSERT INTO {ORDERING} (id) VALUES (%s) ON CONFLICT DO NOTHING",
+    "after many rows": f"INSERT INTO {CATALOG} (a, b) VALUES (%s, %s), (%s, %s) RETURNING (SELECT 1 FROM {ORDERING})",
+    "among many rows": f"INSERT INTO {CATALOG} (a, b) VALUES (%s, %s), (%s, (SELECT 1 FROM {ORDERING})), (%s, %s)",
     "insert from": f"INSERT INTO {CATALOG} (id) SELECT id FROM {ORDERING}",
     "update": f"UPDATE {ORDERING} SET id = %s WHERE id = %s RETURNING id",
     "delete": f"DELETE FROM {ORDERING} WHERE id IN (%s, %s)",
